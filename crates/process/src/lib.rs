@@ -1,0 +1,5 @@
+//! Another process as the kernel shows it.
+
+mod memory;
+
+pub use memory::{Memory, Range, ReadError};
