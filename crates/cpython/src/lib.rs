@@ -1,1 +1,4 @@
-//! (to be written)
+//! How each CPython lays out its objects, read into a snapshot.
+
+pub mod layout;
+pub mod reader;

@@ -1,0 +1,8 @@
+//! Where every field of CPython's structs lies: one declaration per struct, filled from the tables and from
+//! the process's own `_Py_DebugOffsets`. The only place that tells one version from another.
+
+mod declarations;
+mod field;
+
+pub use declarations::*;
+pub use field::{ABSENT, Field, FieldSpec, StructSpec};
