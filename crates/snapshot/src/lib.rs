@@ -32,6 +32,7 @@ pub const SCHEMA: u32 = 1;
 
 /// All that one look found, process by process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// [`SCHEMA`] of the writer.
     pub schema: u32,
@@ -40,6 +41,6 @@ pub struct Snapshot {
     /// The process asked for first, then its descendants, parents before children.
     pub processes: Vec<Process>,
     /// What could not be read, each a sentence. Empty when all was read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

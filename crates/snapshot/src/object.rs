@@ -23,6 +23,7 @@ pub struct SyncObject {
     /// What it is.
     pub kind: Kind,
     /// The Python type's name.
+    #[serde(default)]
     pub type_name: String,
     /// Its own state.
     pub state: SyncState,
@@ -64,6 +65,7 @@ pub enum SyncState {
         /// `threading.get_ident()` of the owner; `None` when free.
         owner: Option<u64>,
         /// How many times the owner has taken it.
+        #[serde(default)]
         count: u32,
     },
     /// A module's import lock.
@@ -78,6 +80,7 @@ pub enum SyncState {
         /// The lock that belongs to it.
         lock: Option<Address>,
         /// The waiters' locks or futures.
+        #[serde(default)]
         waiters: Vec<Address>,
     },
     /// `threading.Semaphore`, `asyncio.Semaphore` and the bounded ones.
@@ -99,6 +102,7 @@ pub enum SyncState {
         /// How many wait in it now.
         waiting: i64,
         /// Whether it is broken.
+        #[serde(default)]
         broken: bool,
     },
     /// `queue.Queue` and its like, `asyncio.Queue`, `_queue.SimpleQueue`, `multiprocessing` queues.
@@ -106,8 +110,10 @@ pub enum SyncState {
         /// Items in it, where it was found out.
         size: Option<u64>,
         /// Limit; 0 or less: none.
+        #[serde(default)]
         maxsize: i64,
         /// Items got and not yet reported by `task_done`.
+        #[serde(default)]
         unfinished: i64,
     },
     /// `threading.Thread`.
@@ -117,12 +123,16 @@ pub enum SyncState {
         /// Kernel thread id as the target numbers it.
         native_id: Option<u32>,
         /// Its name.
+        #[serde(default)]
         name: String,
         /// Whether it was started.
+        #[serde(default)]
         started: bool,
         /// Whether it has ended.
+        #[serde(default)]
         ended: bool,
         /// Whether it is a daemon.
+        #[serde(default)]
         daemon: bool,
     },
     /// `concurrent.futures.Future`.
@@ -133,6 +143,9 @@ pub enum SyncState {
         exception: Option<String>,
         /// The pool it was submitted to, where one was found.
         executor: Option<Address>,
+        /// The event loop that alone can finish it (`run_coroutine_threadsafe`), found by its
+        /// handle in the loop's ready queue or by the task that it was chained to.
+        event_loop: Option<Address>,
     },
     /// `asyncio.Future` or `Task`.
     AsyncFuture {
@@ -143,6 +156,7 @@ pub enum SyncState {
         /// The loop it belongs to.
         event_loop: Option<Address>,
         /// Whether a finished task's exception was never retrieved.
+        #[serde(default)]
         unretrieved: bool,
         /// The `concurrent.futures.Future` that this one follows (`wrap_future`), where one was found.
         follows: Option<Address>,
@@ -155,14 +169,19 @@ pub enum SyncState {
     /// `ThreadPoolExecutor`, `ProcessPoolExecutor`, `multiprocessing.Pool`.
     Executor {
         /// Limit of workers.
+        #[serde(default)]
         max_workers: i64,
         /// Worker threads (Thread objects).
+        #[serde(default)]
         workers: Vec<Address>,
         /// Worker processes, as the target numbers them.
+        #[serde(default)]
         processes: Vec<u32>,
         /// Futures still in its queue, first come first.
+        #[serde(default)]
         queued: Vec<Address>,
         /// Whether `shutdown` was called.
+        #[serde(default)]
         shutdown: bool,
         /// Whether it is broken, and why.
         broken: Option<String>,
@@ -172,15 +191,24 @@ pub enum SyncState {
         /// Kernel thread id, in unknot's numbering, of the thread that runs it; `None` when it does not run.
         tid: Option<u32>,
         /// Handles ready to run.
+        #[serde(default)]
         ready: u64,
         /// Timers that are not cancelled.
+        #[serde(default)]
         scheduled: u64,
         /// Descriptors watched, without the loop's own wake-up socket.
+        #[serde(default)]
         watched: Vec<i32>,
         /// Whether it was closed.
+        #[serde(default)]
         closed: bool,
         /// Whether signal handlers or executors could still wake it from another thread.
+        #[serde(default)]
         signal_handlers: u64,
+        /// Of the objects that somebody waits for: those that the loop's callbacks (ready handles,
+        /// timers, descriptors' callbacks; not the wake-ups of its tasks) can reach.
+        /// `None`: not looked for. Filled by whoever fills `reaches` of tasks.
+        reaches: Option<Vec<Effect>>,
     },
     /// `multiprocessing` Lock, RLock, Semaphore, and the like over a POSIX semaphore.
     SharedSemaphore {
@@ -189,8 +217,10 @@ pub enum SyncState {
         /// Most permits (1: a lock).
         max: i64,
         /// Whether it is re-entrant.
+        #[serde(default)]
         recursive: bool,
         /// How many permits this process's object counts as its own.
+        #[serde(default)]
         count: i64,
         /// `get_ident()` of the thread that last took it in this process.
         last_owner: Option<u64>,

@@ -20,6 +20,7 @@ pub enum ProcessState {
 
 /// One kernel thread.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct OsThread {
     /// `comm`, at most 15 bytes (proc_pid_comm(5)).
     pub comm: String,
@@ -57,8 +58,10 @@ pub struct Fd {
     #[serde(flatten)]
     pub kind: FdKind,
     /// Whether it was opened for reading.
+    #[serde(default)]
     pub readable: bool,
     /// Whether it was opened for writing.
+    #[serde(default)]
     pub writable: bool,
 }
 
@@ -147,7 +150,11 @@ pub struct Child {
     /// What it is doing.
     pub state: ChildState,
     /// Its command line, for instance `["sleep", "100"]`; `comm` in brackets for a zombie.
+    #[serde(default)]
     pub command: Vec<String>,
+    /// How a zombie ended: its exit code, or minus the signal that killed it (`exit_code` of
+    /// proc_pid_stat(5), where it may be read). Filled with the list of children.
+    pub exit_code: Option<i64>,
 }
 
 /// What a child is doing.
@@ -174,6 +181,7 @@ pub struct FileLock {
     /// Inode of the file.
     pub inode: u64,
     /// True when this process waits for the lock, false when it holds it.
+    #[serde(default)]
     pub waiting: bool,
     /// The holder, when `waiting`.
     pub blocked_by: Option<u32>,

@@ -15,6 +15,13 @@ pub struct Process {
     pub ns_pid: Option<u32>,
     /// Parent's PID.
     pub parent: u32,
+    /// The PID of the process that this one is a fork of, when it has not executed a program since
+    /// (the interpreter's state lies at the same address and the command line is the same). Also
+    /// set when that process is not in the snapshot. Filled by whoever assembles the snapshot.
+    pub forked_from: Option<u32>,
+    /// How often the main interpreter's GIL has changed hands (`switch_number`). Filled with the
+    /// threads' `gil`.
+    pub gil_switches: Option<u64>,
     /// Version of the Python in it (`3.13.0`, `3.15.0rc2`); `None` when it runs no Python.
     pub python: Option<String>,
     /// Whether it is a free-threaded build.
@@ -118,6 +125,9 @@ pub struct Thread {
     pub frames_cut: bool,
     /// The task that it is running a step of right now.
     pub running_task: Option<Address>,
+    /// `context_ver` of the thread's state: it changes whenever a loop's step (`Handle._run`) begins
+    /// or ends, so that two looks can tell whether they saw the same step.
+    pub steps: Option<u64>,
     /// Of the objects that somebody waits for: those that this thread's own frames can reach.
     pub reaches: Vec<Effect>,
 }
@@ -245,6 +255,8 @@ pub struct Ended {
     pub name: String,
     /// Kernel thread id that it had, as the target numbers it.
     pub native_id: Option<u32>,
+    /// `threading.get_ident()` that it had.
+    pub ident: Option<u64>,
     /// The function that it ran.
     pub target: Option<Place>,
     /// Where it was at the last, when a traceback or frame still tells.

@@ -18,6 +18,7 @@ pub enum Certainty {
 
 /// A place in the program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Place {
     /// Path as the code object has it.
     pub file: String,
@@ -142,7 +143,12 @@ pub struct Wait {
     /// The innermost frame of all, where it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<Place>,
+    /// Further objects waited for at the same time, any of which ends the wait
+    /// (`concurrent.futures.wait`, `as_completed`, `asyncio.wait`). Filled by the reader of the frames.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<Address>,
     /// Whether it ends by itself.
+    #[serde(default)]
     pub timeout: Timeout,
     /// File descriptors concerned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -151,8 +157,10 @@ pub struct Wait {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub child: Option<i64>,
     /// How this was found out, a phrase.
+    #[serde(default)]
     pub evidence: String,
     /// How sure it is.
+    #[serde(default)]
     pub certainty: Certainty,
 }
 
@@ -169,12 +177,15 @@ pub struct Hold {
     #[serde(flatten)]
     pub place: Place,
     /// Where the holder is at present (innermost frame in the program's own code).
+    #[serde(default)]
     pub now: Place,
     /// True while a `Condition.wait` has given it up for the time of the wait: it is not held then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
     /// How this was found out, a phrase: `__exit__ of this lock on the value stack of deposit(), slot 1`.
+    #[serde(default)]
     pub evidence: String,
     /// How sure it is.
+    #[serde(default)]
     pub certainty: Certainty,
 }
