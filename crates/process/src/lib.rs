@@ -1,5 +1,15 @@
 //! Another process as the kernel shows it.
 
+pub mod cache;
+pub mod live;
+pub mod maps;
 mod memory;
+pub mod permission;
+pub mod proc;
+mod text;
 
+pub use cache::PageCache;
+pub use live::LiveMemory;
+pub use maps::{Mapping, Maps, Perms};
 pub use memory::{Memory, Range, ReadError};
+pub use proc::{ProcError, ProcStatus};
