@@ -1,6 +1,7 @@
 //! Another process as the kernel shows it.
 
 pub mod cache;
+pub mod launch;
 pub mod live;
 pub mod maps;
 mod memory;

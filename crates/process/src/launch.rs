@@ -1,0 +1,159 @@
+//! Running a command: it keeps its standard streams and gets the terminal's signals; unknot stays to watch.
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// `si_code` of a signal that the kernel sent by itself, as the terminal's are (sigaction(2)).
+const SI_KERNEL: i32 = 0x80;
+
+/// A command that unknot runs.
+#[derive(Debug)]
+pub struct Launched {
+    child: Child,
+    signals: SignalFd,
+    ended: Option<ExitStatus>,
+}
+
+/// What happened while waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The command ended: its exit code, or 128 + the signal that killed it.
+    Ended(u8),
+    /// The user pressed Ctrl-\ (SIGQUIT).
+    Quit,
+    /// The time is over.
+    Timeout,
+}
+
+/// Starts `words[0]` with the other words as its arguments.
+///
+/// SIGQUIT is ignored in the command (unless it installs a handler), because Ctrl-\ is a question to unknot.
+///
+/// # Errors
+/// When the program is not found or may not be executed, or signals cannot be set up.
+pub fn launch(words: &[OsString]) -> io::Result<Launched> {
+    let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut set = SigSet::empty();
+    for sig in [
+        Signal::SIGQUIT,
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGCHLD,
+    ] {
+        set.add(sig);
+    }
+    set.thread_block()?;
+    let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    // An ignored signal stays ignored across exec (signal(7)); a blocked one would be unblocked by std.
+    // SAFETY: SIG_IGN installs no code of ours.
+    unsafe { signal(Signal::SIGQUIT, SigHandler::SigIgn) }?;
+    let child = Command::new(program).args(arguments).spawn();
+    // SAFETY: SIG_DFL installs no code of ours; the signal is blocked in this thread and read from `signals`.
+    unsafe { signal(Signal::SIGQUIT, SigHandler::SigDfl) }?;
+    Ok(Launched {
+        child: child?,
+        signals,
+        ended: None,
+    })
+}
+
+impl Launched {
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the next event, at most `limit`.
+    ///
+    /// # Errors
+    /// When the child cannot be waited for.
+    pub fn next(&mut self, limit: Duration) -> io::Result<Event> {
+        let end = Instant::now() + limit;
+        loop {
+            if let Some(code) = self.try_ended()? {
+                return Ok(Event::Ended(code));
+            }
+            while let Some(info) = self.signals.read_signal()? {
+                match Signal::try_from(info.ssi_signo as i32) {
+                    Ok(Signal::SIGQUIT) => return Ok(Event::Quit),
+                    // From the terminal the command has got it too; from elsewhere it is passed on.
+                    Ok(Signal::SIGINT) if info.ssi_code == SI_KERNEL => {}
+                    Ok(Signal::SIGCHLD) | Err(_) => {}
+                    Ok(other) => self.send(other),
+                }
+            }
+            if let Some(code) = self.try_ended()? {
+                return Ok(Event::Ended(code));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Event::Timeout);
+            }
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(left.as_millis().clamp(1, 60_000) as u16)
+                .unwrap_or(PollTimeout::ZERO);
+            match poll(&mut fds, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Sends the command a signal.
+    pub fn send(&self, what: Signal) {
+        if self.ended.is_none() {
+            let _ = kill(Pid::from_raw(self.pid() as i32), what);
+        }
+    }
+
+    /// Ends the command and the given descendants of it: SIGTERM, and SIGKILL for what is still there after `grace`.
+    ///
+    /// # Errors
+    /// When the child cannot be waited for.
+    pub fn end(&mut self, descendants: &[u32], grace: Duration) -> io::Result<()> {
+        let all = |what: Signal| {
+            for pid in descendants.iter().rev() {
+                let _ = kill(Pid::from_raw(*pid as i32), what);
+            }
+        };
+        all(Signal::SIGTERM);
+        self.send(Signal::SIGTERM);
+        let end = Instant::now() + grace;
+        while Instant::now() < end {
+            let left = end.saturating_duration_since(Instant::now());
+            if let Event::Ended(_) = self.next(left)? {
+                break;
+            }
+        }
+        all(Signal::SIGKILL);
+        self.send(Signal::SIGKILL);
+        self.ended = Some(self.child.wait()?);
+        Ok(())
+    }
+
+    fn try_ended(&mut self) -> io::Result<Option<u8>> {
+        if self.ended.is_none() {
+            self.ended = self.child.try_wait()?;
+        }
+        Ok(self.ended.map(code))
+    }
+}
+
+/// A shell's way to tell how a command ended: its code, or 128 + the signal.
+fn code(status: ExitStatus) -> u8 {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code as u8,
+        (None, Some(signal)) => 128u8.wrapping_add(signal as u8),
+        (None, None) => 1,
+    }
+}
