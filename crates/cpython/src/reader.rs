@@ -1,6 +1,7 @@
 //! Reading typed fields of foreign structs: every address is an allegation, every failure a value.
 
 use crate::layout::{Field, Layout};
+use crate::object::TypeCache;
 use process::{Memory, ReadError};
 use snapshot::Address;
 
@@ -40,6 +41,8 @@ pub struct Reader<'a> {
     pub memory: &'a dyn Memory,
     /// Where things lie in it.
     pub layout: &'a Layout,
+    /// The types met so far in this look.
+    pub types: &'a TypeCache,
 }
 
 impl<'a> Reader<'a> {
