@@ -1,10 +1,18 @@
 //! How each CPython lays out its objects, read into a snapshot.
 
 pub mod attributes;
+pub mod caches;
+pub mod code;
 pub mod containers;
+pub mod frame;
+pub mod generator;
+pub mod gil;
+pub mod interpreter;
 pub mod layout;
 pub mod number;
 pub mod object;
 pub mod reader;
 pub mod render;
+pub mod runtime;
 pub mod text;
+pub mod threads;

@@ -1,5 +1,7 @@
 //! Reading typed fields of foreign structs: every address is an allegation, every failure a value.
 
+use crate::caches::Caches;
+use crate::code::CodeCache;
 use crate::layout::{Field, Layout};
 use crate::object::TypeCache;
 use process::{Memory, ReadError};
@@ -43,9 +45,21 @@ pub struct Reader<'a> {
     pub layout: &'a Layout,
     /// The types met so far in this look.
     pub types: &'a TypeCache,
+    /// The code objects met so far.
+    pub codes: &'a CodeCache,
 }
 
 impl<'a> Reader<'a> {
+    /// A reader with these caches.
+    pub fn new(memory: &'a dyn Memory, layout: &'a Layout, caches: &'a Caches) -> Self {
+        Reader {
+            memory,
+            layout,
+            types: &caches.types,
+            codes: &caches.codes,
+        }
+    }
+
     /// The value at `address`.
     ///
     /// # Errors
