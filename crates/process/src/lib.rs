@@ -1,12 +1,14 @@
 //! Another process as the kernel shows it.
 
 pub mod cache;
+pub mod elf;
 pub mod launch;
 pub mod live;
 pub mod maps;
 mod memory;
 pub mod permission;
 pub mod proc;
+pub mod store;
 mod text;
 
 pub use cache::PageCache;
