@@ -155,6 +155,11 @@ impl<M: Memory> Memory for PageCache<M> {
         }
         Ok(())
     }
+
+    fn prefetch(&self, ranges: &[(Address, u64)]) {
+        // What fails here fails again, and tells, when it is read.
+        let _ = PageCache::prefetch(self, ranges);
+    }
 }
 
 impl Pages {

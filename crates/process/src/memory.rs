@@ -46,6 +46,12 @@ pub trait Memory {
         }
         Ok(())
     }
+
+    /// Tells that these ranges (address, length in bytes) will be read soon, so that a cache may bring
+    /// them in at once. What cannot be read is left out.
+    fn prefetch(&self, ranges: &[(Address, u64)]) {
+        let _ = ranges;
+    }
 }
 
 impl<M: Memory + ?Sized> Memory for &M {
@@ -55,5 +61,9 @@ impl<M: Memory + ?Sized> Memory for &M {
 
     fn read_batch(&self, ranges: &mut [Range<'_>]) -> Result<(), ReadError> {
         (**self).read_batch(ranges)
+    }
+
+    fn prefetch(&self, ranges: &[(Address, u64)]) {
+        (**self).prefetch(ranges);
     }
 }

@@ -44,6 +44,8 @@ foreign! {
         interval: u64 = "interval",
         mutex: () = "mutex",
         cond: () = "cond",
+        /// Free-threaded builds: 0 while the GIL is off.
+        enabled: i32 = "enabled",
     }
     /// `PyThreadState`.
     ThreadState / thread_state = "PyThreadState" | "_ts" {
@@ -172,6 +174,8 @@ foreign! {
         co_qualname: Address = "co_qualname",
         co_monitoring: Address = "_co_monitoring",
         co_tlbc: Address = "co_tlbc",
+        /// From 3.11: code units before the instruction with which the function begins.
+        co_firsttraceable: i32 = "_co_firsttraceable",
     }
     /// `_PyCoMonitoringData` (3.12+).
     Monitoring / monitoring = "_PyCoMonitoringData" {
@@ -591,5 +595,9 @@ foreign! {
     GcHead / gc_head = "PyGC_Head" {
         gc_next: u64 = "_gc_next",
         gc_prev: u64 = "_gc_prev",
+    }
+    /// `anextawaitableobject`: what `anext()` with a default gives.
+    AnextAwaitable / anext_awaitable = "anextawaitableobject" {
+        wrapped: Address = "wrapped",
     }
 }
