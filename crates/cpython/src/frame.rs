@@ -1,10 +1,19 @@
 //! Frames of Python code, running or suspended.
 
-use crate::code::CodeInfo;
+mod walk;
+
+pub use walk::{FRAMES_MAX, Walk, frames_of_thread, interpreter_frame};
+
+use crate::code::{CodeInfo, LocalKind};
 use crate::reader::Reader;
-use process::ReadError;
 use snapshot::Address;
 use std::rc::Rc;
+
+/// The bits of a stack reference that are no part of the address (3.14+). Objects are aligned to 8 bytes or
+/// more, so before 3.14 these bits are never set.
+const TAG_BITS: u64 = 0b111;
+/// A tagged integer, no object (3.14+).
+const TAG_INT: u64 = 0b11;
 
 /// An entry of a frame's block stack (up to 3.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +33,15 @@ pub struct RawFrame {
     pub address: Address,
     /// Its code.
     pub code: Rc<CodeInfo>,
-    /// Bytes from the first instruction to the current one. In 3.11 and 3.12 it may lie within the current
-    /// instruction's inline cache; -2 … means that it has not begun and is given as 0 with `complete` false.
+    /// Bytes from the first instruction to the current one; 0 where it has not begun. In 3.11 and 3.12 the code
+    /// unit before the next instruction, which may be the last of the current one's inline cache.
     pub offset: usize,
     /// Slot 0 of its local variables.
     pub locals: Address,
     /// Slot 0 of its value stack.
     pub stack: Address,
-    /// Slots of the value stack in use, where the frame has it noted (suspended, or in a call that spilled it).
+    /// Slots of the value stack in use, where the frame has it noted: suspended, or in a call that put it down.
+    /// From 3.14 the note of a running frame is of its last call that could look at the stack.
     pub stack_depth: Option<usize>,
     /// Its block stack, outermost first (up to 3.10).
     pub blocks: Vec<Block>,
@@ -62,31 +72,61 @@ impl RawFrame {
 
     /// The local variable in this slot, a cell's content if it is one, without tags; `None`: unbound or not readable.
     pub fn slot(&self, reader: &Reader<'_>, slot: usize) -> Option<Address> {
-        let _ = (reader, slot);
-        None
+        let locals = self.code.locals(reader).ok()?;
+        let local = locals.iter().find(|local| local.slot == slot)?;
+        self.value(reader, local.slot, local.kind)
     }
 
-    /// The local variable of this name; cells dereferenced, tags stripped.
+    /// The local variable of this name; cells dereferenced, tags stripped. In a module or class body, the name in
+    /// its namespace.
     pub fn local(&self, reader: &Reader<'_>, name: &str) -> Option<Address> {
-        let _ = (reader, name);
-        None
+        let locals = self.code.locals(reader).unwrap_or_default();
+        locals
+            .iter()
+            .filter(|local| &*local.name == name)
+            .find_map(|local| self.value(reader, local.slot, local.kind))
+            .or_else(|| {
+                let namespace = self.namespace.non_null()?;
+                reader.dict_get(namespace, name).ok()?
+            })
     }
 
     /// What stands in this slot of the value stack, without tags; `None`: empty or not readable.
     pub fn stack_slot(&self, reader: &Reader<'_>, slot: usize) -> Option<Address> {
-        let _ = (reader, slot);
-        None
+        (slot < self.code.stacksize)
+            .then(|| reference(reader, self.stack.plus(slot as u64 * 8)))
+            .flatten()
+    }
+
+    fn value(&self, reader: &Reader<'_>, slot: usize, kind: LocalKind) -> Option<Address> {
+        if slot >= self.code.nlocalsplus {
+            return None;
+        }
+        let object = reference(reader, self.locals.plus(slot as u64 * 8))?;
+        // Before the function has begun, a shared argument is not in its cell yet.
+        if kind == LocalKind::Fast || !is_cell(reader, object) {
+            return Some(object);
+        }
+        let content: Address = reader.get(object, reader.layout.cell.ob_ref).ok()?;
+        content.non_null()
     }
 }
 
-/// The frames of a thread, from the innermost outwards, and whether they were cut short.
-///
-/// # Errors
-/// When not even the thread state can be read.
-pub fn frames_of_thread(
-    reader: &Reader<'_>,
-    thread_state: Address,
-) -> Result<(Vec<RawFrame>, bool), ReadError> {
-    let _ = (reader, thread_state);
-    Err(ReadError::Absent)
+/// The object that a stack reference at `place` is to.
+fn reference(reader: &Reader<'_>, place: Address) -> Option<Address> {
+    untagged(reader.scalar(place).ok()?)
+}
+
+/// The object of a stack reference; `None` for a null one and for a tagged integer.
+pub fn untagged(reference: Address) -> Option<Address> {
+    if reference.0 & TAG_INT == TAG_INT {
+        return None;
+    }
+    Address(reference.0 & !TAG_BITS).non_null()
+}
+
+fn is_cell(reader: &Reader<'_>, object: Address) -> bool {
+    reader
+        .class_of(object)
+        .is_ok_and(|class| &*class.name == "cell")
 }

@@ -11,6 +11,7 @@ pub mod interpreter;
 pub mod layout;
 pub mod number;
 pub mod object;
+pub mod raw;
 pub mod reader;
 pub mod render;
 pub mod runtime;
