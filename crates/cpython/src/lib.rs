@@ -16,5 +16,6 @@ pub mod reader;
 pub mod render;
 pub mod runtime;
 pub mod sync;
+pub mod tasks;
 pub mod text;
 pub mod threads;

@@ -100,8 +100,7 @@ impl Launched {
                 return Ok(Event::Timeout);
             }
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            let timeout = PollTimeout::try_from(left.as_millis().clamp(1, 60_000) as u16)
-                .unwrap_or(PollTimeout::ZERO);
+            let timeout = PollTimeout::from(left.as_millis().clamp(1, 60_000) as u16);
             match poll(&mut fds, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),

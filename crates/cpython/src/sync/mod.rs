@@ -93,3 +93,20 @@ pub fn describe(
     let _ = (reader, interpreter, addresses);
     Vec::new()
 }
+
+/// The context managers whose `with` or `async with` block the frame is in, outermost first.
+pub fn managers_of_frame(reader: &Reader<'_>, frame: &crate::frame::RawFrame) -> Vec<Address> {
+    let _ = (reader, frame);
+    Vec::new()
+}
+
+/// The expression by which the frame's code names the object at `wanted` where it calls or awaits it now
+/// (`self.queue` of `await self.queue.get()`); else a local variable or attribute of `self` that is it.
+pub fn name_in_frame(
+    reader: &Reader<'_>,
+    frame: &crate::frame::RawFrame,
+    wanted: Address,
+) -> Option<String> {
+    let _ = (reader, frame, wanted);
+    None
+}
