@@ -7,6 +7,50 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// Most classes that a method resolution order is followed through.
+const MRO_LIMIT: usize = 128;
+/// Most members that are read of one class.
+const MEMBERS_LIMIT: u64 = 256;
+/// Most bytes of a name in C.
+const NAME_LIMIT: usize = 256;
+/// `Py_T_OBJECT` and `Py_T_OBJECT_EX`: members that are object pointers.
+const OBJECT_MEMBERS: [i32; 2] = [6, 16];
+
+/// Bits of `tp_flags` (Include/object.h), the same in all versions that have them.
+pub mod flags {
+    /// Attribute values lie behind the object (3.13+).
+    pub const INLINE_VALUES: u64 = 1 << 2;
+    /// The dictionary pointer lies before the object (3.11+).
+    pub const MANAGED_DICT: u64 = 1 << 4;
+    /// Made at run time.
+    pub const HEAPTYPE: u64 = 1 << 9;
+    /// `int` and its subclasses.
+    pub const LONG: u64 = 1 << 24;
+    /// `list` and its subclasses.
+    pub const LIST: u64 = 1 << 25;
+    /// `tuple` and its subclasses.
+    pub const TUPLE: u64 = 1 << 26;
+    /// `bytes` and its subclasses.
+    pub const BYTES: u64 = 1 << 27;
+    /// `str` and its subclasses.
+    pub const UNICODE: u64 = 1 << 28;
+    /// `dict` and its subclasses.
+    pub const DICT: u64 = 1 << 29;
+    /// `BaseException` and its subclasses.
+    pub const EXCEPTION: u64 = 1 << 30;
+    /// `type` and its subclasses.
+    pub const TYPE: u64 = 1 << 31;
+}
+
+/// A member that a class keeps at a fixed place of its instances: one of `__slots__`, or of a C type's `tp_members`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The attribute's name.
+    pub name: Rc<str>,
+    /// Bytes from the start of the instance to the pointer.
+    pub offset: u64,
+}
+
 /// What a type object says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeInfo {
@@ -28,18 +72,37 @@ pub struct TypeInfo {
     pub dictoffset: i64,
     /// The method resolution order, itself first.
     pub mro: Rc<[Address]>,
+    /// Members at fixed places, of this class and its bases.
+    pub slots: Rc<[Slot]>,
+    /// Made by a `class` statement (or by calling `type`), not in C.
+    pub made_in_python: bool,
 }
 
-/// Types that were met, each read once. Good for one look only: a type may die and another take its place.
+impl TypeInfo {
+    /// Whether `tp_flags` has the bit (one of [`flags`]).
+    pub fn has(&self, flag: u64) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether this very type is `module.name`.
+    pub fn is(&self, module: &str, name: &str) -> bool {
+        &*self.name == name && &*self.module == module
+    }
+}
+
+/// Types and names that were met, each read once. Good for one look only: an object may die and another take
+/// its place.
 #[derive(Debug, Default)]
 pub struct TypeCache {
     types: RefCell<HashMap<Address, Rc<TypeInfo>>>,
+    names: RefCell<HashMap<Address, Rc<str>>>,
 }
 
 impl TypeCache {
     /// Forgets all.
     pub fn clear(&self) {
         self.types.borrow_mut().clear();
+        self.names.borrow_mut().clear();
     }
 }
 
@@ -57,8 +120,12 @@ impl Reader<'_> {
     /// # Errors
     /// When it cannot be read or is no type.
     pub fn type_info(&self, ty: Address) -> Result<Rc<TypeInfo>, ReadError> {
-        let _ = ty;
-        Err(ReadError::Absent)
+        if let Some(known) = self.types.types.borrow().get(&ty) {
+            return Ok(known.clone());
+        }
+        let info = Rc::new(self.read_type(ty)?);
+        self.types.types.borrow_mut().insert(ty, info.clone());
+        Ok(info)
     }
 
     /// The type of the object at `object`, read.
@@ -77,7 +144,8 @@ impl Reader<'_> {
         Ok(self.type_info(ty)?.name.clone())
     }
 
-    /// Whether the object's type, or one of its bases, is `module.name` (`builtins.dict`); `false` when it cannot be read.
+    /// Whether the object's type, or one of its bases, is `module.name` (`builtins.dict`); `false` when it
+    /// cannot be read.
     pub fn is_instance(&self, object: Address, module: &str, name: &str) -> bool {
         self.class_of(object)
             .is_ok_and(|class| self.is_subclass(&class, module, name))
@@ -85,15 +153,141 @@ impl Reader<'_> {
 
     /// Whether the type, or one of its bases, is `module.name`.
     pub fn is_subclass(&self, class: &TypeInfo, module: &str, name: &str) -> bool {
-        class.mro.iter().any(|base| {
-            self.type_info(*base)
-                .is_ok_and(|base| &*base.name == name && &*base.module == module)
-        })
+        class.is(module, name)
+            || class.mro.iter().any(|base| {
+                self.type_info(*base)
+                    .is_ok_and(|base| base.is(module, name))
+            })
     }
 
     /// Whether the object is `None`; `false` when it cannot be read.
     pub fn is_none(&self, object: Address) -> bool {
         self.class_of(object)
-            .is_ok_and(|class| &*class.name == "NoneType")
+            .is_ok_and(|class| class.is("builtins", "NoneType"))
+    }
+
+    /// The object's class, when that has one of the bits of [`flags`].
+    pub(crate) fn class_with(&self, object: Address, flag: u64) -> Result<Rc<TypeInfo>, ReadError> {
+        let class = self.class_of(object)?;
+        if class.has(flag) {
+            Ok(class)
+        } else {
+            Err(ReadError::Nonsense(object))
+        }
+    }
+
+    fn read_type(&self, ty: Address) -> Result<TypeInfo, ReadError> {
+        let layout = &self.layout.type_object;
+        let meta = self.type_of(ty)?;
+        if self.get(meta, layout.tp_flags)? & flags::TYPE == 0 {
+            return Err(ReadError::Nonsense(ty));
+        }
+        let type_flags = self.get(ty, layout.tp_flags)?;
+        let basicsize = self.get(ty, layout.tp_basicsize)?;
+        let itemsize = self.get(ty, layout.tp_itemsize)?;
+        let full = self.c_string(self.get(ty, layout.tp_name)?, NAME_LIMIT)?;
+        let heap = type_flags & flags::HEAPTYPE != 0;
+        let (mut module, short) = match full.rsplit_once('.') {
+            Some((module, short)) => (module.to_owned(), short.to_owned()),
+            None => ("builtins".to_owned(), full),
+        };
+        let (mut name, mut qualname) = (short.clone(), short);
+        let mut made_in_python = false;
+        if heap {
+            name = self.name_at(ty, layout.ht_name).unwrap_or(name);
+            qualname = self.name_at(ty, layout.ht_qualname).unwrap_or(qualname);
+            let own = self
+                .get(ty, layout.tp_dict)
+                .and_then(|dict| self.dict_get(dict, "__module__"));
+            if let Ok(Some(own)) = own {
+                module = self.raw_string(own, NAME_LIMIT).unwrap_or(module);
+            }
+            made_in_python = [layout.ht_cached_keys, layout.ht_slots]
+                .iter()
+                .any(|field| self.get(ty, *field).is_ok_and(|keys| !keys.is_null()));
+        }
+        let mro = self.read_mro(ty)?;
+        Ok(TypeInfo {
+            address: ty,
+            name: name.into(),
+            qualname: qualname.into(),
+            module: module.into(),
+            flags: type_flags,
+            basicsize: u64::try_from(basicsize).map_err(|_| ReadError::Nonsense(ty))?,
+            itemsize: u64::try_from(itemsize).unwrap_or(0),
+            dictoffset: self.get(ty, layout.tp_dictoffset)?,
+            slots: self.read_slots(&mro),
+            mro,
+            made_in_python,
+        })
+    }
+
+    fn name_at(&self, ty: Address, field: crate::layout::Field<Address>) -> Option<String> {
+        let name = self.get(ty, field).ok()?.non_null()?;
+        self.raw_string(name, NAME_LIMIT).ok()
+    }
+
+    /// `tp_mro`; the type alone while it is being made.
+    fn read_mro(&self, ty: Address) -> Result<Rc<[Address]>, ReadError> {
+        let mro = self.get(ty, self.layout.type_object.tp_mro)?;
+        if mro.is_null() {
+            return Ok(Rc::from([ty]));
+        }
+        Ok(self.raw_tuple(mro, MRO_LIMIT)?.into())
+    }
+
+    fn read_slots(&self, mro: &[Address]) -> Rc<[Slot]> {
+        let layout = &self.layout.member_def;
+        let mut slots: Vec<Slot> = Vec::new();
+        for base in mro {
+            let Ok(members) = self.get(*base, self.layout.type_object.tp_members) else {
+                continue;
+            };
+            if members.is_null() || layout.size == 0 {
+                continue;
+            }
+            for index in 0..MEMBERS_LIMIT {
+                let member = members.plus(index * layout.size);
+                let Ok(name) = self.get(member, layout.name) else {
+                    break;
+                };
+                if name.is_null() {
+                    break;
+                }
+                let is_object = self
+                    .get(member, layout.kind)
+                    .is_ok_and(|kind| OBJECT_MEMBERS.contains(&kind));
+                let offset = self.get(member, layout.offset);
+                let (true, Ok(offset), Ok(name)) =
+                    (is_object, offset, self.c_string(name, NAME_LIMIT))
+                else {
+                    continue;
+                };
+                if let Ok(offset) = u64::try_from(offset)
+                    && !slots.iter().any(|slot| *slot.name == *name)
+                {
+                    slots.push(Slot {
+                        name: name.into(),
+                        offset,
+                    });
+                }
+            }
+        }
+        slots.into()
+    }
+
+    /// The text of a dictionary key or attribute name; kept, for the same few names come again and again.
+    pub(crate) fn name(&self, string: Address) -> Result<Rc<str>, ReadError> {
+        if let Some(known) = self.known_name(string) {
+            return Ok(known);
+        }
+        let name: Rc<str> = self.raw_string(string, NAME_LIMIT)?.into();
+        self.types.names.borrow_mut().insert(string, name.clone());
+        Ok(name)
+    }
+
+    /// The text of a name that was read before.
+    pub(crate) fn known_name(&self, string: Address) -> Option<Rc<str>> {
+        self.types.names.borrow().get(&string).cloned()
     }
 }

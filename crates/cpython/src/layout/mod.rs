@@ -3,6 +3,8 @@
 
 mod declarations;
 mod field;
+mod forms;
 
 pub use declarations::*;
 pub use field::{ABSENT, Field, FieldSpec, StructSpec};
+pub use forms::ManagedDict;
