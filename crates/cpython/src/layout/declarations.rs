@@ -68,6 +68,8 @@ foreign! {
         exc_info: Address = "exc_info",
         dict: Address = "dict",
         current_exception: Address = "current_exception" | "curexc_value",
+        /// Changes whenever a `Context.run` begins or ends.
+        context_ver: u64 = "context_ver",
         /// 3.13t+: the critical section that the thread is in.
         critical_section: u64 = "critical_section",
         gc: () = "gc",
