@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Parser;
 
+mod layouts;
 mod pythons;
 
 #[derive(Parser)]
@@ -10,10 +11,13 @@ mod pythons;
 enum Chore {
     /// Bring the CPythons that the tests want and this machine lacks
     Pythons(pythons::Arguments),
+    /// Make the tables of where the fields of CPython's structs lie, from debugging information
+    Layouts(layouts::Arguments),
 }
 
 fn main() -> Result<()> {
     match Chore::parse() {
         Chore::Pythons(arguments) => pythons::run(&arguments),
+        Chore::Layouts(arguments) => layouts::run(&arguments),
     }
 }

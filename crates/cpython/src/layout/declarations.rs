@@ -198,7 +198,8 @@ foreign! {
     }
     /// `PyObject` and `PyVarObject`.
     Object / object = "PyVarObject" {
-        ob_refcnt: i64 = "ob_base.ob_refcnt",
+        /// From 3.14 the count is its low 32 bits; flags lie above. Absent in free-threaded builds.
+        ob_refcnt: i64 = "ob_base.ob_refcnt_full" | "ob_base.ob_refcnt",
         /// Free-threaded builds: the owning thread.
         ob_tid: u64 = "ob_base.ob_tid",
         ob_mutex: u8 = "ob_base.ob_mutex._bits" | "ob_base.ob_mutex.bits" | "ob_base.ob_mutex.v",
@@ -554,6 +555,7 @@ foreign! {
         fut_exception: Address = "fut_exception",
         fut_result: Address = "fut_result",
         fut_state: i32 = "fut_state",
+        /// Bit 0: an exception nobody has asked for.
         fut_log_tb: i32 = "fut_log_tb",
         dict: Address = "dict",
         fut_awaited_by: Address = "fut_awaited_by",
@@ -567,6 +569,7 @@ foreign! {
         fut_exception: Address = "task_exception",
         fut_result: Address = "task_result",
         fut_state: i32 = "task_state",
+        /// Bit 0: an exception nobody has asked for.
         fut_log_tb: i32 = "task_log_tb",
         fut_awaited_by: Address = "task_awaited_by",
         fut_awaited_by_is_set: i8 = "task_awaited_by_is_set",

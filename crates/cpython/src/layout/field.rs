@@ -25,6 +25,11 @@ impl<T> Field<T> {
         (self.offset != ABSENT).then_some(u64::from(self.offset))
     }
 
+    /// As the tables write it: the offset or [`ABSENT`].
+    pub(super) fn raw(self) -> u32 {
+        self.offset
+    }
+
     /// Whether this layout has the field.
     pub fn exists(self) -> bool {
         self.offset != ABSENT
@@ -95,14 +100,28 @@ macro_rules! foreign {
                     } ),*],
                 };
 
-                /// From a row of the tables: the size, then each field's offset in the order of the declaration.
-                /// What a short row lacks is absent.
-                pub fn from_row(row: &[u32]) -> Self {
-                    let mut values = row.iter().copied();
+                /// From a row of the tables: the size, then the offset of each field of `columns`.
+                /// What the row lacks is absent.
+                fn from_row(columns: &[&str], row: &[u32]) -> Self {
+                    let size = row.first().copied().filter(|size| *size != $crate::layout::ABSENT);
+                    let offset = |name: &str| {
+                        let column = columns.iter().position(|column| *column == name)?;
+                        row.get(column + 1).copied()
+                    };
                     $name {
-                        size: values.next().filter(|size| *size != $crate::layout::ABSENT).map_or(0, u64::from),
-                        $( $field: $crate::layout::Field::at(values.next().unwrap_or($crate::layout::ABSENT)), )*
+                        size: size.map_or(0, u64::from),
+                        $( $field: $crate::layout::Field::at(
+                            offset(stringify!($field)).unwrap_or($crate::layout::ABSENT)
+                        ), )*
                     }
+                }
+
+                /// The size, then each field's offset, in the order of the declaration; [`ABSENT`] for what is absent.
+                ///
+                /// [`ABSENT`]: $crate::layout::ABSENT
+                fn to_row(self) -> Vec<u32> {
+                    let size = u32::try_from(self.size).ok().filter(|size| *size != 0);
+                    vec![size.unwrap_or($crate::layout::ABSENT), $( self.$field.raw() ),*]
                 }
             }
         )*
@@ -111,16 +130,33 @@ macro_rules! foreign {
         #[derive(Debug, Clone)]
         pub struct Layout {
             $( $(#[$doc])* pub $member: $name, )*
+            /// What is no offset and yet differs between versions.
+            pub traits: $crate::layout::Traits,
         }
 
         impl Layout {
             /// All declarations, in the order of the tables.
             pub const SPECS: &'static [&'static $crate::layout::StructSpec] = &[$(&$name::SPEC),*];
 
-            /// From the tables' rows, one for each struct in the order of [`Layout::SPECS`].
-            pub fn from_rows(rows: &[&[u32]]) -> Self {
-                let mut rows = rows.iter().copied();
-                Layout { $( $member: $name::from_row(rows.next().unwrap_or(&[])), )* }
+            /// From the tables' rows, one for each struct of `columns`. Both go by name, so that a field declared
+            /// since the tables were made is absent, and every other one in its place.
+            pub(super) fn from_rows(columns: &[(&str, &[&str])], rows: &[&[u32]], traits: $crate::layout::Traits) -> Self {
+                let row = |name: &str| {
+                    let at = columns.iter().position(|(struct_, _)| *struct_ == name)?;
+                    Some((columns.get(at)?.1, rows.get(at).copied()?))
+                };
+                Layout {
+                    $( $member: {
+                        let (columns, row) = row(stringify!($name)).unwrap_or_default();
+                        $name::from_row(columns, row)
+                    }, )*
+                    traits,
+                }
+            }
+
+            /// As rows of the tables, in the order of [`Layout::SPECS`].
+            pub fn to_rows(&self) -> Vec<Vec<u32>> {
+                vec![$( self.$member.to_row() ),*]
             }
         }
     };

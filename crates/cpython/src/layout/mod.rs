@@ -4,7 +4,15 @@
 mod declarations;
 mod field;
 mod forms;
+mod table;
+#[rustfmt::skip]
+mod tables;
+mod traits;
+mod version;
 
 pub use declarations::*;
 pub use field::{ABSENT, Field, FieldSpec, StructSpec};
 pub use forms::ManagedDict;
+pub use table::{Table, columns, tables};
+pub use traits::*;
+pub use version::{FINAL, Version};
