@@ -8,15 +8,15 @@ use super::{ABSENT as X, Version};
 pub(super) static COLUMNS: &[(&str, &[&str])] = &[
     ("Runtime", &["interpreters_head", "interpreters_main", "tstate_current", "gil", "main_thread", "finalizing", "gc", "signals"]),
     ("Interpreter", &["next", "id", "threads_head", "threads_main", "gil", "modules", "sysdict", "builtins", "importlib", "gc", "code_object_generation", "asyncio_tasks_head"]),
-    ("Gil", &["locked", "last_holder", "switch_number", "interval", "mutex", "cond"]),
-    ("ThreadState", &["prev", "next", "interp", "thread_id", "native_thread_id", "frame", "cframe", "current_frame", "base_frame", "datastack_chunk", "status", "state", "exc_info", "dict", "current_exception", "critical_section", "gc"]),
+    ("Gil", &["locked", "last_holder", "switch_number", "interval", "mutex", "cond", "enabled"]),
+    ("ThreadState", &["prev", "next", "interp", "thread_id", "native_thread_id", "frame", "cframe", "current_frame", "base_frame", "datastack_chunk", "status", "state", "exc_info", "dict", "current_exception", "context_ver", "critical_section", "gc"]),
     ("ThreadStateImpl", &["base", "asyncio_running_loop", "asyncio_running_task", "asyncio_tasks_head"]),
     ("CFrame", &["current_frame"]),
     ("ExcInfo", &["exc_value", "previous_item"]),
     ("FrameObject", &["f_back", "f_code", "f_globals", "f_builtins", "f_locals", "f_valuestack", "f_stacktop", "f_stackdepth", "f_lasti", "f_lineno", "f_iblock", "f_blockstack", "f_localsplus", "f_executing", "f_gen", "f_frame", "frame_data"]),
     ("TryBlock", &["b_type", "b_handler", "b_level"]),
     ("InterpreterFrame", &["previous", "executable", "funcobj", "f_globals", "f_builtins", "f_locals", "frame_obj", "prev_instr", "instr_ptr", "stacktop", "stackpointer", "return_offset", "tlbc_index", "owner", "is_entry", "localsplus"]),
-    ("Code", &["ob_size", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_nlocals", "co_nlocalsplus", "co_ncellvars", "co_nfreevars", "co_stacksize", "co_flags", "co_firstlineno", "co_consts", "co_names", "co_code", "co_code_adaptive", "co_linetable", "co_exceptiontable", "co_varnames", "co_cellvars", "co_freevars", "co_cell2arg", "co_localsplusnames", "co_localspluskinds", "co_filename", "co_name", "co_qualname", "co_monitoring", "co_tlbc"]),
+    ("Code", &["ob_size", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount", "co_nlocals", "co_nlocalsplus", "co_ncellvars", "co_nfreevars", "co_stacksize", "co_flags", "co_firstlineno", "co_consts", "co_names", "co_code", "co_code_adaptive", "co_linetable", "co_exceptiontable", "co_varnames", "co_cellvars", "co_freevars", "co_cell2arg", "co_localsplusnames", "co_localspluskinds", "co_filename", "co_name", "co_qualname", "co_monitoring", "co_tlbc", "co_firsttraceable"]),
     ("Monitoring", &["lines", "per_instruction_opcodes"]),
     ("CodeArray", &["size_entries", "entries"]),
     ("StackChunk", &["previous", "size_bytes", "top", "data"]),
@@ -82,6 +82,7 @@ pub(super) static COLUMNS: &[(&str, &[&str])] = &[
     ("TaskWakeup", &["ww_task"]),
     ("ListNode", &["next", "prev"]),
     ("GcHead", &["gc_next", "gc_prev"]),
+    ("AnextAwaitable", &["wrapped"]),
 ];
 
 pub(super) static TABLES: &[Table] = &[
@@ -91,15 +92,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[1464, 32, 40, 1368, 1152, 72, 16, 344, X], // Runtime
             &[2720, 0, 16, 8, X, X, 56, 72, 80, 88, X, X, X], // Interpreter
-            &[208, 16, 8, 24, 0, 80, 32], // Gil
-            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, 144, 152, 96, X, X], // ThreadState
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[], // CFrame
             &[32, 8, 24], // ExcInfo
             &[368, 24, 32, 48, 40, 56, 64, 72, X, 104, 108, 112, 120, 360, 116, 96, X, X], // FrameObject
             &[12, 0, 4, 8], // TryBlock
             &[], // InterpreterFrame
-            &[176, X, 16, 20, 24, 28, X, X, X, 32, 36, 40, 56, 64, 48, X, 120, X, 72, 88, 80, 96, X, X, 104, 112, X, X, X], // Code
+            &[176, X, 16, 20, 24, 28, X, X, X, 32, 36, 40, 56, 64, 48, X, 120, X, 72, 88, 80, 96, X, X, 104, 112, X, X, X, X], // Code
             &[], // Monitoring
             &[], // CodeArray
             &[], // StackChunk
@@ -165,6 +166,7 @@ pub(super) static TABLES: &[Table] = &[
             &[24, 16], // TaskWakeup
             &[], // ListNode
             &[16, 0, 8], // GcHead
+            &[], // AnextAwaitable
         ],
     },
     Table {
@@ -173,15 +175,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[656, 32, 40, 568, 352, 72, 16, X, X], // Runtime
             &[5656, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
-            &[208, 16, 8, 24, 0, 80, 32], // Gil
-            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, 144, 152, 96, X, X], // ThreadState
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[], // CFrame
             &[32, 8, 24], // ExcInfo
             &[368, 24, 32, 48, 40, 56, 64, 72, X, 104, 108, 112, 120, 360, 116, 96, X, X], // FrameObject
             &[12, 0, 4, 8], // TryBlock
             &[], // InterpreterFrame
-            &[176, X, 16, 20, 24, 28, X, X, X, 32, 36, 40, 56, 64, 48, X, 120, X, 72, 88, 80, 96, X, X, 104, 112, X, X, X], // Code
+            &[176, X, 16, 20, 24, 28, X, X, X, 32, 36, 40, 56, 64, 48, X, 120, X, 72, 88, 80, 96, X, X, 104, 112, X, X, X, X], // Code
             &[], // Monitoring
             &[], // CodeArray
             &[], // StackChunk
@@ -247,6 +249,7 @@ pub(super) static TABLES: &[Table] = &[
             &[24, 16], // TaskWakeup
             &[], // ListNode
             &[16, 0, 8], // GcHead
+            &[], // AnextAwaitable
         ],
     },
     Table {
@@ -255,15 +258,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[672, 32, 40, 568, 352, 72, 16, X, X], // Runtime
             &[113528, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
-            &[208, 16, 8, 24, 0, 80, 32], // Gil
-            &[280, 0, 8, 16, 176, X, 24, 48, X, X, X, X, X, 144, 152, 96, X, X], // ThreadState
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[280, 0, 8, 16, 176, X, 24, 48, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[16, X], // CFrame
             &[32, 8, 24], // ExcInfo
             &[360, 24, 32, 48, 40, 56, 64, X, 80, 96, 100, 104, 112, 352, 108, 88, X, X], // FrameObject
             &[12, 0, 4, 8], // TryBlock
             &[], // InterpreterFrame
-            &[176, X, 16, 20, 24, 28, X, X, X, 32, 36, 40, 56, 64, 48, X, 120, X, 72, 88, 80, 96, X, X, 104, 112, X, X, X], // Code
+            &[176, X, 16, 20, 24, 28, X, X, X, 32, 36, 40, 56, 64, 48, X, 120, X, 72, 88, 80, 96, X, X, 104, 112, X, X, X, X], // Code
             &[], // Monitoring
             &[], // CodeArray
             &[], // StackChunk
@@ -329,6 +332,7 @@ pub(super) static TABLES: &[Table] = &[
             &[], // TaskWakeup
             &[], // ListNode
             &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
         ],
     },
     Table {
@@ -337,15 +341,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[166688, 40, 48, 576, 360, 80, 24, X, X], // Runtime
             &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
-            &[208, 16, 8, 24, 0, 80, 32], // Gil
-            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, X, X, 120, 128, 104, X, X], // ThreadState
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, X, X, 120, 128, 104, 232, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[24, 8], // CFrame
             &[16, 0, 8], // ExcInfo
             &[56, 16, X, X, X, X, X, X, X, X, 40, X, X, X, X, X, 24, 48], // FrameObject
             &[], // TryBlock
             &[80, 48, 32, 0, 8, 16, 24, 40, 56, X, 64, X, X, X, 69, 68, 72], // InterpreterFrame
-            &[192, 16, 56, 60, 64, 80, 76, 88, 92, 68, 48, 72, 24, 32, X, 184, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, X, X], // Code
+            &[192, 16, 56, 60, 64, 80, 76, 88, 92, 68, 48, 72, 24, 32, X, 184, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, X, X, 168], // Code
             &[], // Monitoring
             &[], // CodeArray
             &[32, 0, 8, 16, 24], // StackChunk
@@ -411,6 +415,7 @@ pub(super) static TABLES: &[Table] = &[
             &[], // TaskWakeup
             &[], // ListNode
             &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
         ],
     },
     Table {
@@ -419,15 +424,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[459944, 40, 48, X, X, 64, 24, X, 464], // Runtime
             &[383552, 0, 8, 72, X, 384, 944, 352, 360, 960, 112, X, X], // Interpreter
-            &[208, 16, 8, 24, 0, 80, 32], // Gil
-            &[288, 0, 8, 16, 136, 144, X, 56, X, X, 232, 24, X, 104, 112, 96, X, X], // ThreadState
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[288, 0, 8, 16, 136, 144, X, 56, X, X, 232, 24, X, 104, 112, 96, 216, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[16, 0], // CFrame
             &[16, 0, 8], // ExcInfo
             &[56, 16, X, X, X, X, X, X, X, X, 40, X, X, X, X, X, 24, 48], // FrameObject
             &[], // TryBlock
             &[80, 8, 0, 16, 24, 32, 40, 48, 56, X, 64, X, 68, X, 70, X, 72], // InterpreterFrame
-            &[200, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 192, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 168, X], // Code
+            &[200, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 192, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 168, X, 176], // Code
             &[72, 40, 56], // Monitoring
             &[], // CodeArray
             &[32, 0, 8, 16, 24], // StackChunk
@@ -493,6 +498,7 @@ pub(super) static TABLES: &[Table] = &[
             &[], // TaskWakeup
             &[], // ListNode
             &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
         ],
     },
     Table {
@@ -501,15 +507,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[283320, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[194968, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
-            &[208, 16, 8, 24, 0, 80, 32], // Gil
-            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 176, X], // ThreadState
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[336, 0, 304, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
             &[72, 16, X, X, X, X, X, X, X, X, 40, X, X, X, X, X, 24, 64], // FrameObject
             &[], // TryBlock
             &[80, 8, 0, 16, 24, 32, 40, 48, X, 56, 64, X, 68, X, 70, X, 72], // InterpreterFrame
-            &[208, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 200, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 176, X], // Code
+            &[208, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 200, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 176, X, 184], // Code
             &[64, 32, 48], // Monitoring
             &[], // CodeArray
             &[32, 0, 8, 16, 24], // StackChunk
@@ -575,6 +581,7 @@ pub(super) static TABLES: &[Table] = &[
             &[], // TaskWakeup
             &[16, 0, 8], // ListNode
             &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
         ],
     },
     Table {
@@ -583,15 +590,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[328384, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[215616, 7264, 7272, 7344, 7352, 16, 7664, 7648, 7656, 7680, 7400, X, X], // Interpreter
-            &[216, 24, 16, 32, 8, 88, 40], // Gil
-            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 176, X], // ThreadState
+            &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
+            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[17824, 0, 312, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
             &[88, 32, X, X, X, X, X, X, X, X, 56, X, X, X, X, X, 40, 80], // FrameObject
             &[], // TryBlock
             &[80, 8, 0, 16, 24, 32, 40, 48, X, 56, 64, X, 68, X, 70, X, 72], // InterpreterFrame
-            &[224, 32, 68, 72, 76, 96, 88, 100, 104, 80, 64, 84, 40, 48, X, 216, 152, 56, X, X, X, X, 112, 120, 128, 136, 144, 192, X], // Code
+            &[224, 32, 68, 72, 76, 96, 88, 100, 104, 80, 64, 84, 40, 48, X, 216, 152, 56, X, X, X, X, 112, 120, 128, 136, 144, 192, X, 200], // Code
             &[64, 32, 48], // Monitoring
             &[], // CodeArray
             &[32, 0, 8, 16, 24], // StackChunk
@@ -657,6 +664,7 @@ pub(super) static TABLES: &[Table] = &[
             &[], // TaskWakeup
             &[16, 0, 8], // ListNode
             &[16, 0, 8], // GcHead
+            &[48, 32], // AnextAwaitable
         ],
     },
     Table {
@@ -665,15 +673,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[316616, 808, 816, X, X, 832, 784, X, 1256], // Runtime
             &[225864, 7272, 7280, 7344, 7360, 16, 7688, 7672, 7680, 7704, 7408, 7992, 10880], // Interpreter
-            &[208, 16, 8, 24, 0, 80, 32], // Gil
-            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 44, 120, 128, 112, 176, X], // ThreadState
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
             &[936, 0, 864, 872, 880], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
             &[80, 16, X, X, X, X, X, X, X, X, 40, X, X, X, X, X, 24, 72], // FrameObject
             &[], // TryBlock
             &[88, 8, 0, 16, 24, 32, 40, 48, X, 56, X, 64, 72, X, 74, X, 80], // InterpreterFrame
-            &[216, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 208, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 176, X], // Code
+            &[216, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 208, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 176, X, 192], // Code
             &[128, 96, 112], // Monitoring
             &[], // CodeArray
             &[32, 0, 8, 16, 24], // StackChunk
@@ -739,6 +747,7 @@ pub(super) static TABLES: &[Table] = &[
             &[], // TaskWakeup
             &[16, 0, 8], // ListNode
             &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
         ],
     },
     Table {
@@ -747,15 +756,15 @@ pub(super) static TABLES: &[Table] = &[
         rows: &[
             &[346568, 936, 944, X, X, 960, 912, X, 1384], // Runtime
             &[226240, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7944, 10856], // Interpreter
-            &[208, 16, 8, 24, 0, 80, 32], // Gil
-            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 32, 48, 144, 152, 136, 200, X], // ThreadState
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
             &[1104, 0, 1024, 1032, 1048], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
             &[80, 16, X, X, X, X, X, X, X, X, 40, X, X, X, X, X, 24, 72], // FrameObject
             &[], // TryBlock
             &[88, 8, 0, 16, 24, 32, 40, 48, X, 56, X, 64, 72, X, 74, X, 80], // InterpreterFrame
-            &[216, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 208, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 176, X], // Code
+            &[216, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 208, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 176, X, 192], // Code
             &[136, 104, 120], // Monitoring
             &[], // CodeArray
             &[32, 0, 8, 16, 24], // StackChunk
@@ -821,6 +830,7 @@ pub(super) static TABLES: &[Table] = &[
             &[], // TaskWakeup
             &[16, 0, 8], // ListNode
             &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
         ],
     },
 ];
