@@ -107,3 +107,55 @@
 //! `earlier`, where given, is a look at the same target at least 100 ms and at most a few seconds before.
 //! It proves that a computing step, a native call under the GIL, or a busy loop lasts.
 //! [`Report::wants_second_look`] says that another look could change the verdict.
+
+mod compose;
+mod edges;
+mod gates;
+mod gone;
+mod graph;
+mod lasting;
+mod providers;
+mod report;
+mod roots;
+mod words;
+mod world;
+
+pub use report::{Edge, Finding, FindingKind, Holder, Party, Report, SCHEMA, Target, Verdict};
+
+use lasting::Lasting;
+use snapshot::Snapshot;
+use world::{Actor, World};
+
+/// Judges what a look found; `earlier` is a look at the same target 100 ms or more before.
+pub fn diagnose(now: &Snapshot, earlier: Option<&Snapshot>) -> Report {
+    let world = World::new(now);
+    let mut knots = gates::Knots::build(&world);
+    let stuck = roots::find(&mut knots);
+    let mut findings = Vec::new();
+    let mut told = Vec::new();
+    let mut lasting = Lasting::default();
+    for root in &stuck.roots {
+        if let Some(finding) = compose::finding(&knots, &stuck, root, earlier) {
+            findings.push(finding);
+            told.push(root);
+            lasting.wants_second_look |= earlier.is_none() && compose::spans_processes(root);
+        }
+    }
+    let is_told = |actor: Actor| told.iter().any(|root| compose::is_told(root, actor));
+    lasting::gil(&world, earlier, &is_told, &mut lasting);
+    lasting::loops(&world, earlier, &is_told, &mut lasting);
+    findings.append(&mut lasting.findings);
+    if findings.is_empty() {
+        lasting::busy(&world, earlier, &mut lasting);
+        findings.append(&mut lasting.findings);
+    }
+    findings.sort_by_key(|f| (f.kind, f.certainty));
+    Report {
+        schema: SCHEMA,
+        verdict: findings
+            .first()
+            .map_or(Verdict::Ok, |f| Verdict::Found(f.kind)),
+        findings,
+        wants_second_look: lasting.wants_second_look,
+    }
+}

@@ -1,0 +1,232 @@
+//! From roots to findings.
+
+use crate::edges::edge;
+use crate::gates::{Gate, Knots};
+use crate::report::{Finding, FindingKind, Party};
+use crate::roots::{Root, Stuck};
+use crate::words::{Story, Told, thing};
+use crate::world::Actor;
+use snapshot::{Certainty, Kind, Operation, Snapshot, ThreadState};
+use std::collections::BTreeSet;
+
+/// How many followers' edges a finding tells; the rest wait in the same way.
+const FOLLOWERS_MAX: usize = 200;
+
+/// The finding of a root; `None` when it is no fault, or a later look shows that it was not stuck.
+pub(crate) fn finding(
+    knots: &Knots<'_, '_>,
+    stuck: &Stuck,
+    root: &Root,
+    earlier: Option<&Snapshot>,
+) -> Option<Finding> {
+    if is_by_design(knots, stuck, root) || has_moved(knots, root, earlier) {
+        return None;
+    }
+    let knot: Vec<Told> = root
+        .knot
+        .iter()
+        .filter_map(|&a| told(knots, stuck, root, a))
+        .collect();
+    if knot.is_empty() {
+        return None;
+    }
+    let followers: Vec<Told> = root
+        .followers
+        .iter()
+        .take(FOLLOWERS_MAX)
+        .filter_map(|&a| told(knots, stuck, root, a))
+        .collect();
+    let pids: BTreeSet<u32> = knot
+        .iter()
+        .flat_map(|t| {
+            [
+                t.edge.waiter.pid,
+                t.edge.held_by.as_ref().and_then(|h| h.party.pid),
+            ]
+        })
+        .flatten()
+        .collect();
+    let pool = root
+        .nodes
+        .iter()
+        .any(|n| matches!(knots.gate_of.get(n), Some(Gate::Pool(..))));
+    let pool = pool || !root.knot.iter().any(|&a| waits_for_permit(knots, a));
+    let story = Story {
+        kind: root.kind,
+        knot: &knot,
+        several: pids.len() > 1,
+        pool,
+    };
+    let certainty = knot
+        .iter()
+        .map(|t| t.edge.certainty)
+        .max()
+        .unwrap_or(Certainty::Probable);
+    let places = knot.iter().chain(&followers).map(|t| t.edge.waiter.clone());
+    let mut finding = Finding {
+        kind: root.kind,
+        certainty,
+        summary: with_followers(story.summary(), &followers),
+        cause: story.cause(),
+        edges: Vec::new(),
+        knot_edges: knot.len(),
+        places: places.collect(),
+    };
+    add_culprit(&mut finding, &knot);
+    finding.edges = knot.into_iter().chain(followers).map(|t| t.edge).collect();
+    Some(finding)
+}
+
+/// A holder that does not wait itself is a place of interest too.
+fn add_culprit(finding: &mut Finding, knot: &[Told]) {
+    for told in knot {
+        if let Some(holder) = told.edge.held_by.as_ref().filter(|h| !h.ended) {
+            let known = |p: &Party| {
+                p.pid == holder.party.pid
+                    && p.tid == holder.party.tid
+                    && p.task == holder.party.task
+            };
+            if !finding.places.iter().any(known) {
+                let place = holder.now.clone().unwrap_or_default();
+                finding.places.push(Party {
+                    place,
+                    ..holder.party.clone()
+                });
+            }
+        }
+    }
+}
+
+fn waits_for_permit(knots: &Knots<'_, '_>, actor: Actor) -> bool {
+    knots
+        .world
+        .wait(actor)
+        .is_some_and(|w| matches!(w.kind, Kind::Semaphore | Kind::BoundedSemaphore))
+}
+
+fn with_followers(summary: String, followers: &[Told]) -> String {
+    match followers {
+        [] => summary,
+        [one] => {
+            let waiter = crate::words::who(&one.edge.waiter, false);
+            format!("{summary}; {waiter} waits {} behind it", thing(one))
+        }
+        many => format!("{summary}; {} others wait behind it", many.len()),
+    }
+}
+
+fn told(knots: &Knots<'_, '_>, stuck: &Stuck, root: &Root, actor: Actor) -> Option<Told> {
+    let edge = edge(knots, stuck, root, actor)?;
+    let operation = knots
+        .world
+        .wait(actor)
+        .map_or(Operation::Await, |w| w.operation);
+    Some(Told { edge, operation })
+}
+
+/// Whether nobody relies on those who are stuck: an idle helper, or a thread that sleeps for ever on
+/// purpose while others work.
+fn is_by_design(knots: &Knots<'_, '_>, stuck: &Stuck, root: &Root) -> bool {
+    if !matches!(root.kind, FindingKind::NoWaker | FindingKind::Stuck) {
+        return false;
+    }
+    let all = || root.knot.iter().chain(&root.followers);
+    let relied_on = all().any(|&actor| match actor {
+        Actor::Thread(p, t) => knots
+            .world
+            .thread(p, t)
+            .is_some_and(|t| (t.main || t.daemon == Some(false)) && t.state != ThreadState::Idle),
+        Actor::Task(..) => true,
+    });
+    if !relied_on {
+        return true;
+    }
+    let sleeps = root.knot.iter().all(|&actor| sleeps_for_ever(knots, actor));
+    let others = knots.actors.iter().any(|(actor, &node)| {
+        let idle = match *actor {
+            Actor::Thread(p, t) => {
+                knots.world.in_own_select(p, t)
+                    || knots
+                        .world
+                        .thread(p, t)
+                        .is_none_or(|t| t.state == ThreadState::Idle)
+            }
+            Actor::Task(..) => false,
+        };
+        stuck.open.get(node) == Some(&true) && !idle
+    });
+    sleeps && others
+}
+
+/// `threading.Event().wait()`: an object that has no name, so that nobody was ever meant to set it.
+fn sleeps_for_ever(knots: &Knots<'_, '_>, actor: Actor) -> bool {
+    let Some(wait) = knots.world.wait(actor) else {
+        return false;
+    };
+    let kind = matches!(
+        wait.kind,
+        Kind::Event | Kind::Condition | Kind::Lock | Kind::Future | Kind::Awaitable
+    );
+    let named = wait.name.as_deref().is_some_and(|n| !n.contains('('));
+    let known = wait
+        .address
+        .and_then(|a| knots.world.object(actor.process(), a))
+        .is_some_and(|o| !o.names.is_empty());
+    kind && !named && !known && wait.operation != Operation::Result
+}
+
+/// Whether an earlier look shows that a member of the knot has run since. Only for knots that were not
+/// seen in one still moment: those across processes, or in a process that was not held.
+fn has_moved(knots: &Knots<'_, '_>, root: &Root, earlier: Option<&Snapshot>) -> bool {
+    let Some(earlier) = earlier else { return false };
+    let world = knots.world;
+    let processes: BTreeSet<usize> = root.knot.iter().map(|a| a.process()).collect();
+    let core = world
+        .snapshot
+        .processes
+        .iter()
+        .any(|p| p.process_state == snapshot::ProcessState::Core);
+    if core || (processes.len() < 2 && world.snapshot.held_still_us > 0) {
+        return false;
+    }
+    root.knot.iter().any(|&actor| {
+        let Actor::Thread(p, t) = actor else {
+            return false;
+        };
+        let (Some(process), Some(thread)) = (world.process(p), world.thread(p, t)) else {
+            return false;
+        };
+        let before = earlier
+            .processes
+            .iter()
+            .filter(|e| e.pid == process.pid)
+            .flat_map(|e| &e.threads)
+            .find(|e| e.tid == thread.tid);
+        let Some(before) = before else { return true };
+        let ran = thread.gil != snapshot::GilState::Waits
+            && before.os.switches.is_some()
+            && thread.os.switches.is_some()
+            && before.os.switches != thread.os.switches;
+        let other = |a: Option<&snapshot::Wait>, b: Option<&snapshot::Wait>| match (a, b) {
+            (Some(a), Some(b)) => a.kind != b.kind || a.address != b.address || a.place != b.place,
+            _ => true,
+        };
+        ran || other(before.waits_for.as_ref(), thread.waits_for.as_ref())
+            && thread.waits_for.is_some()
+    })
+}
+
+/// Whether a knot spans processes, so that no single moment of stillness showed it.
+pub(crate) fn spans_processes(root: &Root) -> bool {
+    root.knot
+        .iter()
+        .map(|a| a.process())
+        .collect::<BTreeSet<_>>()
+        .len()
+        > 1
+}
+
+/// Where a stuck thread of a loop is, for those who look for it.
+pub(crate) fn is_told(root: &Root, actor: Actor) -> bool {
+    root.knot.contains(&actor) || root.followers.contains(&actor)
+}

@@ -1,0 +1,250 @@
+//! Holders and partners that no longer exist.
+
+use crate::gates::{Gate, Knots};
+use crate::report::{Holder, Party};
+use crate::world::{Actor, World};
+use snapshot::{Address, ChildState, Ended, Kind, Process, SyncState, Task, TaskState};
+
+/// Who held, or would have opened, a gate that nobody alive can open.
+pub(crate) fn holder(knots: &Knots<'_, '_>, waiter: Actor, gate: &Gate) -> Option<Holder> {
+    let world = knots.world;
+    let wait = world.wait(waiter);
+    match gate {
+        Gate::Lock(p, address) => {
+            let task = matches!(
+                world.object(*p, *address).map(|o| &o.state),
+                Some(SyncState::AsyncLock { .. })
+            );
+            if task {
+                return failed_task(world, *p, *address);
+            }
+            left_by_fork(world, *p, *address).or_else(|| ended_owner(world, *p, *address))
+        }
+        Gate::Shared(_) => dead_child(world, waiter.process()),
+        Gate::Object(p, address, _) | Gate::Future(p, address) => {
+            let shared = wait.is_some_and(|w| !w.fds.is_empty());
+            let task = failed_task(world, *p, *address);
+            let child = || if shared { dead_child(world, *p) } else { None };
+            task.or_else(child)
+                .or_else(|| failed_thread(world, *p))
+                .or_else(|| dead_worker(world, *p, wait?.kind))
+        }
+        Gate::Descriptor { process, .. } => dead_child(world, *process),
+        _ => None,
+    }
+}
+
+/// In a forked child: the parent's thread that held the lock when the child was made.
+fn left_by_fork(world: &World<'_>, p: usize, address: Address) -> Option<Holder> {
+    let child = world.process(p)?;
+    let parent_pid = child.forked_from.or_else(|| same_program(world, child))?;
+    let how = Some(format!("only in the parent, PID {parent_pid}, at fork"));
+    let mut party = Party {
+        pid: Some(parent_pid),
+        ..Party::default()
+    };
+    if let Some(&q) = world.by_pid.get(&parent_pid)
+        && let Some(index) = world.index.get(q)
+    {
+        let holds = index.holders.get(&address).into_iter().flatten();
+        let reaches = index.reachers.get(&address).into_iter().flatten();
+        let not_main = |a: &&Actor| match a {
+            Actor::Thread(q, t) => world.thread(*q, *t).is_some_and(|t| !t.main),
+            Actor::Task(..) => true,
+        };
+        // The thread that forked is the child's only one: another one held the lock.
+        if let Some(&actor) = holds.chain(reaches).find(not_main) {
+            let hold = world.holds(actor).iter().find(|h| h.address == address);
+            let place = hold
+                .map(|h| h.place.clone())
+                .unwrap_or_else(|| world.place(actor));
+            party = crate::edges::party(world, actor, place);
+        }
+    }
+    Some(Holder {
+        party,
+        now: None,
+        ended: true,
+        how,
+    })
+}
+
+/// The parent, when it runs the same program with the same arguments.
+fn same_program(world: &World<'_>, child: &Process) -> Option<u32> {
+    let &q = world.by_pid.get(&child.parent)?;
+    let parent = world.process(q)?;
+    let same = !child.command.is_empty()
+        && parent.command == child.command
+        && parent.executable == child.executable;
+    same.then_some(parent.pid)
+}
+
+/// The ended thread that owned a lock.
+fn ended_owner(world: &World<'_>, p: usize, address: Address) -> Option<Holder> {
+    let process = world.process(p)?;
+    let owner = match world.object(p, address).map(|o| &o.state) {
+        Some(SyncState::RLock { owner, .. } | SyncState::ModuleLock { owner, .. }) => *owner,
+        _ => None,
+    };
+    let by_ident = owner.and_then(|o| process.ended.iter().find(|e| e.ident == Some(o)));
+    if let Some(ended) = by_ident {
+        return Some(ended_thread(process, ended));
+    }
+    failed_thread(world, p).or_else(|| match &process.ended[..] {
+        [one] => Some(ended_thread(process, one)),
+        [] => None,
+        _ => Some(Holder {
+            ended: true,
+            how: Some("ended".to_owned()),
+            ..Holder::default()
+        }),
+    })
+}
+
+fn ended_thread(process: &Process, ended: &Ended) -> Holder {
+    let place = ended
+        .last
+        .clone()
+        .or_else(|| ended.target.clone())
+        .unwrap_or_default();
+    Holder {
+        party: Party {
+            pid: Some(process.pid),
+            tid: ended.native_id,
+            thread: Some(ended.name.clone()),
+            task: None,
+            place,
+        },
+        now: None,
+        ended: true,
+        how: Some(ended.how.clone().unwrap_or_else(|| "finished".to_owned())),
+    }
+}
+
+/// A thread that an exception ended.
+fn failed_thread(world: &World<'_>, p: usize) -> Option<Holder> {
+    let process = world.process(p)?;
+    let mut failed = process
+        .ended
+        .iter()
+        .filter(|e| e.how.as_deref().is_some_and(|h| h.starts_with("ended by")));
+    failed.next().map(|e| ended_thread(process, e))
+}
+
+/// A task that failed: one that could reach the object, else the only one whose exception nobody took.
+fn failed_task(world: &World<'_>, p: usize, address: Address) -> Option<Holder> {
+    let process = world.process(p)?;
+    let parts = world.object(p, address).map_or(&[][..], |o| &o.parts);
+    let reaches = |t: &&Task| {
+        t.reaches
+            .iter()
+            .any(|e| e.object == address || parts.contains(&e.object))
+    };
+    let failed = || {
+        process
+            .tasks
+            .iter()
+            .filter(|t| t.state == TaskState::Failed)
+    };
+    let task = failed()
+        .find(reaches)
+        .or_else(|| failed().find(|t| t.unretrieved))
+        .or_else(|| failed().next())?;
+    let place = task
+        .frames
+        .iter()
+        .find(|f| f.origin == snapshot::Origin::Program)
+        .map(|f| f.place());
+    let exception = task
+        .exception
+        .clone()
+        .unwrap_or_else(|| "an exception".to_owned());
+    Some(Holder {
+        party: Party {
+            pid: Some(process.pid),
+            tid: task.loop_tid,
+            thread: None,
+            task: Some(task.name.clone()),
+            place: place.unwrap_or_default(),
+        },
+        now: None,
+        ended: true,
+        how: Some(format!("ended by {exception}")),
+    })
+}
+
+/// A worker process that is gone, where a pool's result is waited for.
+fn dead_worker(world: &World<'_>, p: usize, kind: Kind) -> Option<Holder> {
+    (kind == Kind::Future)
+        .then(|| dead_child(world, p))
+        .flatten()
+}
+
+/// A child that ended badly, of any process of the family; else one that ended at all.
+fn dead_child(world: &World<'_>, p: usize) -> Option<Holder> {
+    let own = world.process(p).into_iter();
+    let mut candidates: Vec<(u32, i64, Option<String>)> = Vec::new();
+    for process in own.chain(&world.snapshot.processes) {
+        for object in &process.objects {
+            if let SyncState::Process {
+                pid: Some(pid),
+                exit_code: Some(code),
+                name,
+            } = &object.state
+            {
+                candidates.push((*pid, *code, name.clone()));
+            }
+        }
+        for child in process
+            .children
+            .iter()
+            .filter(|c| c.state == ChildState::Zombie)
+        {
+            candidates.push((child.pid, child.exit_code.unwrap_or(0), None));
+        }
+    }
+    let bad = candidates.iter().find(|c| c.1 != 0);
+    let (pid, code, name) = bad.or(candidates.first())?;
+    Some(Holder {
+        party: Party {
+            pid: Some(*pid),
+            thread: name.clone(),
+            ..Party::default()
+        },
+        now: None,
+        ended: true,
+        how: Some(exit_words(*code)),
+    })
+}
+
+/// How a process ended, from its exit code as Python tells it.
+pub(crate) fn exit_words(code: i64) -> String {
+    match code {
+        0 => "finished".to_owned(),
+        1.. => format!("ended with exit code {code}"),
+        _ => match signal_name(code.unsigned_abs()) {
+            Some(name) => format!("killed by {name}"),
+            None => format!("killed by signal {}", code.unsigned_abs()),
+        },
+    }
+}
+
+fn signal_name(number: u64) -> Option<&'static str> {
+    Some(match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}

@@ -1,0 +1,634 @@
+//! Who could open each gate.
+
+use crate::gates::{Gate, Knots, find_thread};
+use crate::graph::{Link, NodeId, Rule};
+use crate::world::{Actor, has_ended};
+use snapshot::{
+    Address, ChildState, FdKind, FutureState, GilState, Operation, SharedKey, SocketState,
+    SyncState, Task, Thread, ThreadState, Wait,
+};
+
+/// Handlers that CPython sets itself and that no program means by "a handler will wake it".
+const OWN_HANDLERS: [&str; 2] = ["default_int_handler", "_on_sigint"];
+
+impl Knots<'_, '_> {
+    /// Links a gate to all who could open it.
+    pub(crate) fn fill(&mut self, node: NodeId, gate: &Gate) {
+        match gate {
+            Gate::Lock(p, address) => self.fill_lock(node, *p, *address),
+            Gate::Shared(key) => self.fill_shared(node, key),
+            Gate::Object(p, address, operation) => self.fill_object(node, *p, *address, *operation),
+            Gate::Future(p, address) => self.fill_future(node, *p, *address),
+            Gate::Pool(p, address) => self.fill_pool(node, *p, *address, false),
+            Gate::PoolEnd(p, address) => self.fill_pool(node, *p, *address, true),
+            Gate::Slot(p, t) => {
+                if self.world.in_own_select(*p, *t) {
+                    self.open(node);
+                } else {
+                    self.need_actor(node, Actor::Thread(*p, *t), Link::Definite);
+                }
+            }
+            Gate::Callbacks(p, address) => self.fill_callbacks(node, *p, *address),
+            Gate::Gil(p, interpreter) => self.fill_gil(node, *p, *interpreter),
+            Gate::Descriptor {
+                process,
+                fd,
+                write,
+                queue,
+            } => {
+                self.fill_descriptor(node, *process, *fd, *write, *queue);
+            }
+            Gate::AnyOf(p) => self.fill_process(node, *p),
+            Gate::Anyone(p) => self.fill_anyone(node, *p),
+            Gate::Family => {
+                if self.world.has_outside {
+                    self.open(node);
+                }
+                for p in 0..self.world.snapshot.processes.len() {
+                    self.need_gate(node, Gate::Anyone(p), Link::Reach);
+                }
+            }
+            Gate::Others(p, t) => self.fill_others(node, *p, *t),
+            Gate::Children(p) => self.fill_children(node, *p),
+            Gate::FileLock(p) => self.fill_file_lock(node, *p),
+            Gate::Choice(_) => {}
+        }
+    }
+
+    fn fill_lock(&mut self, node: NodeId, p: usize, address: Address) {
+        let world = self.world;
+        let Some(index) = world.index.get(p) else {
+            return self.open(node);
+        };
+        let owner = match index.objects.get(&address).map(|o| &o.state) {
+            Some(
+                SyncState::Lock {
+                    locked: Some(false),
+                }
+                | SyncState::AsyncLock { locked: false },
+            ) => {
+                return self.open(node);
+            }
+            Some(SyncState::RLock { owner, .. } | SyncState::ModuleLock { owner, .. }) => {
+                if owner.is_none() {
+                    return self.open(node);
+                }
+                *owner
+            }
+            _ => None,
+        };
+        if let Some(owner) = owner {
+            // The object itself says who owns it; what stacks say cannot be more.
+            match index.thread_by_ident.get(&owner) {
+                Some(&t) => self.need_actor(node, Actor::Thread(p, t), Link::Definite),
+                None => self.reach(node, p, &[address]),
+            }
+            return;
+        }
+        match index.holders.get(&address) {
+            Some(holders) => {
+                for &holder in holders {
+                    self.need_actor(node, holder, Link::Definite);
+                }
+            }
+            None => match index.objects.get(&address).map(|o| &o.state) {
+                Some(SyncState::Lock { locked: Some(true) } | SyncState::AsyncLock { .. }) => {
+                    self.reach(node, p, &[address]);
+                }
+                // Nothing says that it is taken at all.
+                _ => self.open(node),
+            },
+        }
+    }
+
+    fn fill_shared(&mut self, node: NodeId, key: &SharedKey) {
+        let world = self.world;
+        let mut held = false;
+        let mut most = 1;
+        for (p, object) in world.shared.get(key).into_iter().flatten() {
+            let Some(index) = world.index.get(*p) else {
+                continue;
+            };
+            let SyncState::SharedSemaphore {
+                value,
+                count,
+                last_owner,
+                max,
+                ..
+            } = &object.state
+            else {
+                continue;
+            };
+            most = most.max(*max);
+            if value.is_some_and(|v| v > 0) {
+                return self.open(node);
+            }
+            let owner = last_owner
+                .filter(|_| *count > 0)
+                .and_then(|i| index.thread_by_ident.get(&i));
+            if let Some(&t) = owner {
+                held = true;
+                self.need_actor(node, Actor::Thread(*p, t), Link::Definite);
+            }
+            for &holder in index.holders.get(&object.address).into_iter().flatten() {
+                held = true;
+                self.need_actor(node, holder, Link::Definite);
+            }
+        }
+        let known = world
+            .shared
+            .get(key)
+            .into_iter()
+            .flatten()
+            .any(|(_, object)| {
+                matches!(
+                    &object.state,
+                    SyncState::SharedSemaphore { value: Some(_), .. }
+                )
+            });
+        if !held && !known {
+            return self.open(node);
+        }
+        if world.has_outside && !held {
+            return self.open(node);
+        }
+        if most > 1 {
+            self.need_gate(node, Gate::Family, Link::Reach);
+        }
+    }
+
+    fn fill_object(&mut self, node: NodeId, p: usize, address: Address, operation: Operation) {
+        let world = self.world;
+        let object = world.object(p, address);
+        let ready = match object.map(|o| &o.state) {
+            Some(SyncState::Semaphore { value, .. }) => *value > 0,
+            Some(SyncState::Event { set }) => *set,
+            Some(SyncState::Barrier {
+                parties,
+                waiting,
+                broken,
+            }) => *broken || waiting >= parties,
+            Some(SyncState::Queue {
+                size,
+                maxsize,
+                unfinished,
+            }) => match operation {
+                Operation::Put => *maxsize <= 0 || size.is_some_and(|s| (s as i64) < *maxsize),
+                Operation::Join => *unfinished <= 0,
+                _ => size.is_some_and(|s| s > 0),
+            },
+            Some(SyncState::Executor { .. }) => {
+                return self.need_gate(node, Gate::PoolEnd(p, address), Link::Definite);
+            }
+            _ => false,
+        };
+        if ready {
+            return self.open(node);
+        }
+        let mut addresses = vec![address];
+        let mut shared = false;
+        if let Some(object) = object {
+            addresses.extend(&object.parts);
+            shared = object.parts.iter().any(|part| {
+                matches!(
+                    world.object(p, *part).map(|o| &o.state),
+                    Some(SyncState::SharedSemaphore { .. })
+                )
+            });
+            if matches!(object.state, SyncState::Semaphore { .. }) {
+                let holders = world.index.get(p).and_then(|i| i.holders.get(&address));
+                for &holder in holders.into_iter().flatten() {
+                    self.need_actor(node, holder, Link::Definite);
+                }
+            }
+        }
+        if shared {
+            self.need_gate(node, Gate::Family, Link::Reach);
+        }
+        self.reach(node, p, &addresses);
+    }
+
+    /// Links a gate to all that can reach one of `addresses`.
+    fn reach(&mut self, node: NodeId, p: usize, addresses: &[Address]) {
+        let world = self.world;
+        let (Some(process), Some(index)) = (world.process(p), world.index.get(p)) else {
+            return self.open(node);
+        };
+        if process
+            .handlers_reach
+            .iter()
+            .any(|e| addresses.contains(&e.object))
+        {
+            return self.open(node);
+        }
+        if process.reach_complete {
+            for address in addresses {
+                for &actor in index.reachers.get(address).into_iter().flatten() {
+                    self.need_actor(node, actor, Link::Reach);
+                }
+            }
+        } else {
+            self.need_gate(node, Gate::Anyone(p), Link::Reach);
+        }
+        // Work that nobody has begun may do anything.
+        for &pool in &index.queued_pools {
+            self.need_gate(node, Gate::Pool(p, pool), Link::Reach);
+        }
+        for event_loop in index.loop_by_tid.values() {
+            let reaches = match &event_loop.state {
+                SyncState::EventLoop {
+                    reaches: Some(reaches),
+                    ..
+                } => reaches.iter().any(|e| addresses.contains(&e.object)),
+                _ => true,
+            };
+            if reaches {
+                self.need_gate(node, Gate::Callbacks(p, event_loop.address), Link::Reach);
+            }
+        }
+    }
+
+    fn fill_anyone(&mut self, node: NodeId, p: usize) {
+        let world = self.world;
+        let Some(process) = world.process(p) else {
+            return;
+        };
+        if has_ended(process) {
+            return;
+        }
+        let handlers = process.signal_handlers.iter();
+        if !process.reach_complete
+            && handlers
+                .clone()
+                .any(|(_, f)| !OWN_HANDLERS.iter().any(|own| f.contains(own)))
+        {
+            return self.open(node);
+        }
+        for (t, thread) in process.threads.iter().enumerate() {
+            if may_act(self.world.is_python(p, thread), thread) && !world.in_own_select(p, t) {
+                self.need_actor(node, Actor::Thread(p, t), Link::Reach);
+            }
+        }
+        for (k, task) in process.tasks.iter().enumerate() {
+            if self.actors.contains_key(&Actor::Task(p, k)) && task.loop_tid.is_some() {
+                self.need_actor(node, Actor::Task(p, k), Link::Reach);
+            }
+        }
+    }
+
+    fn fill_future(&mut self, node: NodeId, p: usize, address: Address) {
+        let world = self.world;
+        let Some(index) = world.index.get(p) else {
+            return self.open(node);
+        };
+        let mut certain = false;
+        if let Some(&k) = index.task_by_address.get(&address) {
+            return match self.actors.contains_key(&Actor::Task(p, k)) {
+                true => self.need_actor(node, Actor::Task(p, k), Link::Definite),
+                false => self.open(node),
+            };
+        }
+        let state = index.objects.get(&address).map(|o| &o.state);
+        if let Some(SyncState::Future { state, .. } | SyncState::AsyncFuture { state, .. }) = state
+            && !matches!(state, FutureState::Pending | FutureState::Running)
+        {
+            return self.open(node);
+        }
+        for &holder in index.holders.get(&address).into_iter().flatten() {
+            certain = true;
+            self.need_actor(node, holder, Link::Definite);
+        }
+        for &waker in index.wakers.get(&address).into_iter().flatten() {
+            if waker != address && self.is_pending(p, waker) {
+                certain = true;
+                self.need_gate(node, Gate::Future(p, waker), Link::Definite);
+            }
+        }
+        match state {
+            Some(SyncState::Future {
+                executor,
+                event_loop,
+                ..
+            }) if !certain => {
+                let pool = executor.or_else(|| index.queued_in.get(&address).copied());
+                if let Some(pool) = pool {
+                    certain = true;
+                    self.need_gate(node, Gate::Pool(p, pool), Link::Definite);
+                }
+                let thread = event_loop.and_then(|l| loop_thread(index, l));
+                if let Some(t) = thread {
+                    certain = true;
+                    self.need_gate(node, Gate::Slot(p, t), Link::Definite);
+                }
+            }
+            Some(SyncState::AsyncFuture {
+                follows: Some(follows),
+                ..
+            }) => {
+                certain = true;
+                self.need_gate(node, Gate::Future(p, *follows), Link::Definite);
+            }
+            None if !certain => return self.open(node),
+            _ => {}
+        }
+        if !certain {
+            self.reach(node, p, &[address]);
+        }
+    }
+
+    /// Whether a waker may still wake: a task or future that is not done, or a thing that is neither.
+    fn is_pending(&self, p: usize, waker: Address) -> bool {
+        let Some(index) = self.world.index.get(p) else {
+            return false;
+        };
+        if let Some(&k) = index.task_by_address.get(&waker) {
+            return self.actors.contains_key(&Actor::Task(p, k));
+        }
+        match index.objects.get(&waker).map(|o| &o.state) {
+            Some(SyncState::Future { state, .. } | SyncState::AsyncFuture { state, .. }) => {
+                matches!(state, FutureState::Pending | FutureState::Running)
+            }
+            // A queue or lock that wakes its waiters does so when somebody acts on it.
+            _ => false,
+        }
+    }
+
+    fn fill_pool(&mut self, node: NodeId, p: usize, address: Address, end: bool) {
+        let world = self.world;
+        let Some(SyncState::Executor {
+            workers, processes, ..
+        }) = world.object(p, address).map(|o| &o.state)
+        else {
+            return self.open(node);
+        };
+        if end {
+            self.graph.set_rule(node, Rule::All);
+        } else if workers.is_empty() && processes.is_empty() {
+            return self.open(node);
+        }
+        for &worker in workers {
+            if let Some(t) = find_thread(world, p, worker) {
+                self.need_actor(node, Actor::Thread(p, t), Link::Definite);
+            }
+        }
+        for pid in processes {
+            match world.index.get(p).and_then(|i| i.children.get(pid)) {
+                Some(&q) if world.process(q).is_some_and(|c| !c.threads.is_empty()) => {
+                    self.need_actor(node, Actor::Thread(q, 0), Link::Definite);
+                }
+                Some(_) => {}
+                None if end => {}
+                None => return self.open(node),
+            }
+        }
+    }
+
+    fn fill_callbacks(&mut self, node: NodeId, p: usize, address: Address) {
+        let world = self.world;
+        let Some(SyncState::EventLoop {
+            ready,
+            scheduled,
+            watched,
+            signal_handlers,
+            tid,
+            ..
+        }) = world.object(p, address).map(|o| &o.state)
+        else {
+            return self.open(node);
+        };
+        let index = world.index.get(p);
+        let known = index
+            .and_then(|i| i.timers_of_tasks.get(&address))
+            .copied()
+            .unwrap_or(0);
+        let thread = tid.and_then(|tid| index?.thread_by_tid.get(&tid));
+        let wakes = *ready > 0 || *scheduled > known || *signal_handlers > 0;
+        let Some(&t) = thread else {
+            return self.open(node);
+        };
+        if wakes {
+            return self.need_gate(node, Gate::Slot(p, t), Link::Reach);
+        }
+        for &fd in watched {
+            self.need_gate(
+                node,
+                Gate::Descriptor {
+                    process: p,
+                    fd,
+                    write: false,
+                    queue: true,
+                },
+                Link::Reach,
+            );
+        }
+    }
+
+    fn fill_gil(&mut self, node: NodeId, p: usize, interpreter: i64) {
+        let Some(process) = self.world.process(p) else {
+            return self.open(node);
+        };
+        let holds = |t: &&(usize, &Thread)| t.1.gil == GilState::Holds;
+        let threads: Vec<_> = process.threads.iter().enumerate().collect();
+        let holder = threads
+            .iter()
+            .filter(holds)
+            .find(|(_, t)| t.interpreter.unwrap_or(0) == interpreter)
+            .or_else(|| threads.iter().find(holds));
+        match holder {
+            Some(&(t, _)) => self.need_actor(node, Actor::Thread(p, t), Link::Definite),
+            None => self.open(node),
+        }
+    }
+
+    /// A wait at one or several descriptors, any of which will do.
+    pub(crate) fn descriptors(&mut self, node: NodeId, p: usize, wait: &Wait) {
+        if wait.fds.is_empty()
+            || matches!(
+                wait.operation,
+                Operation::Open | Operation::Accept | Operation::Connect
+            )
+        {
+            return self.nothing_needed(node);
+        }
+        let write = matches!(wait.operation, Operation::Write | Operation::Put);
+        let queue = wait.kind == snapshot::Kind::Queue && !write;
+        if let [fd] = wait.fds[..] {
+            return self.need_gate(
+                node,
+                Gate::Descriptor {
+                    process: p,
+                    fd,
+                    write,
+                    queue,
+                },
+                Link::Definite,
+            );
+        }
+        let choice = self.graph.add(Rule::Any);
+        self.graph.need(node, choice, Link::Definite);
+        for &fd in &wait.fds {
+            self.need_gate(
+                choice,
+                Gate::Descriptor {
+                    process: p,
+                    fd,
+                    write,
+                    queue,
+                },
+                Link::Definite,
+            );
+        }
+    }
+
+    fn fill_descriptor(&mut self, node: NodeId, p: usize, fd: i32, write: bool, queue: bool) {
+        let world = self.world;
+        let Some(descriptor) = world.index.get(p).and_then(|i| i.fds.get(&fd)) else {
+            return self.open(node);
+        };
+        let others = match &descriptor.kind {
+            FdKind::Pipe {
+                queued: Some(1..), ..
+            } if !write => None,
+            FdKind::Pipe { inode, .. } => world.pipes.get(inode).map(|ends| match write {
+                true => &ends.readers,
+                false => &ends.writers,
+            }),
+            FdKind::Socket {
+                connection: Some(connection),
+                ..
+            } => {
+                let waiting_data = !write && connection.receive_queue.is_some_and(|n| n > 0);
+                match connection.peer_inode {
+                    Some(peer) if connection.state == SocketState::Established && !waiting_data => {
+                        world.sockets.get(&peer)
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        let standard = (0..=2).contains(&fd) && p == 0;
+        match others {
+            Some(others) if !others.is_empty() && !standard && !world.has_outside => {
+                let link = if queue { Link::Reach } else { Link::Definite };
+                for &other in others {
+                    self.need_gate(node, Gate::AnyOf(other), link);
+                }
+            }
+            // End of file, an error, or somebody outside.
+            _ => self.open(node),
+        }
+    }
+
+    fn fill_process(&mut self, node: NodeId, p: usize) {
+        let world = self.world;
+        let Some(process) = world.process(p) else {
+            return self.open(node);
+        };
+        let mut any = false;
+        for (t, thread) in process.threads.iter().enumerate() {
+            if may_act(world.is_python(p, thread), thread) || world.in_own_select(p, t) {
+                any = true;
+                self.need_actor(node, Actor::Thread(p, t), Link::Reach);
+            }
+        }
+        if !any {
+            self.open(node);
+        }
+    }
+
+    fn fill_others(&mut self, node: NodeId, p: usize, but: usize) {
+        self.graph.set_rule(node, Rule::All);
+        let Some(process) = self.world.process(p) else {
+            return;
+        };
+        for (t, thread) in process.threads.iter().enumerate() {
+            if t != but && thread.daemon == Some(false) && self.world.is_python(p, thread) {
+                self.need_actor(node, Actor::Thread(p, t), Link::Definite);
+            }
+        }
+    }
+
+    /// A wait for a child, or for any of them.
+    pub(crate) fn child_end(&mut self, node: NodeId, p: usize, wait: &Wait) {
+        let state = wait
+            .address
+            .and_then(|a| self.world.object(p, a))
+            .map(|o| &o.state);
+        let named = match state {
+            Some(SyncState::Process { pid, .. }) => pid.map(i64::from),
+            _ => None,
+        };
+        match wait.child.or(named) {
+            Some(pid) if pid > 0 => match self.child(p, pid) {
+                Some(actor) => self.need_actor(node, actor, Link::Definite),
+                None => self.nothing_needed(node),
+            },
+            Some(_) => self.need_gate(node, Gate::Children(p), Link::Definite),
+            None => self.nothing_needed(node),
+        }
+    }
+
+    /// The main thread of a child that lives and was looked at.
+    pub(crate) fn child(&self, p: usize, pid: i64) -> Option<Actor> {
+        let pid = u32::try_from(pid).ok()?;
+        let &q = self.world.index.get(p)?.children.get(&pid)?;
+        let child = self.world.process(q)?;
+        let first = child.threads.first()?;
+        let main = child.threads.iter().position(|t| t.main).unwrap_or(0);
+        (!has_ended(child) && self.world.is_python(q, first)).then_some(Actor::Thread(q, main))
+    }
+
+    fn fill_children(&mut self, node: NodeId, p: usize) {
+        let Some((process, index)) = self.world.process(p).zip(self.world.index.get(p)) else {
+            return self.open(node);
+        };
+        let seen = |pid: u32| self.world.by_pid.contains_key(&pid);
+        let unseen = process
+            .children
+            .iter()
+            .any(|c| c.state == ChildState::Zombie || !seen(c.pid));
+        let pids: Vec<u32> = index.children.keys().copied().collect();
+        if unseen || pids.is_empty() {
+            return self.open(node);
+        }
+        for pid in pids {
+            match self.child(p, i64::from(pid)) {
+                Some(actor) => self.need_actor(node, actor, Link::Definite),
+                None => return self.open(node),
+            }
+        }
+    }
+
+    fn fill_file_lock(&mut self, node: NodeId, p: usize) {
+        let world = self.world;
+        let waiting = world
+            .process(p)
+            .and_then(|process| process.file_locks.iter().find(|l| l.waiting));
+        let holder = waiting
+            .and_then(|l| l.blocked_by)
+            .and_then(|pid| world.by_pid.get(&pid));
+        match holder {
+            Some(&q) => self.need_gate(node, Gate::AnyOf(q), Link::Definite),
+            None => self.open(node),
+        }
+    }
+}
+
+/// Whether a thread may do something of the program's own accord.
+fn may_act(python: bool, thread: &Thread) -> bool {
+    python && thread.state != ThreadState::Idle
+}
+
+/// The position of the thread that runs a loop.
+fn loop_thread(index: &crate::world::Index<'_>, event_loop: Address) -> Option<usize> {
+    match &index.objects.get(&event_loop)?.state {
+        SyncState::EventLoop { tid: Some(tid), .. } => index.thread_by_tid.get(tid).copied(),
+        _ => None,
+    }
+}
+
+/// Whether a task waits only for its turn.
+pub(crate) fn is_due(task: &Task) -> bool {
+    task.scheduled || (task.waits_for.is_none() && task.awaiting.is_none())
+}

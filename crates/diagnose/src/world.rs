@@ -1,0 +1,298 @@
+//! A snapshot with its indexes: who is where, who holds what, who reaches what.
+
+use snapshot::{
+    Address, FdKind, Hold, Kind, Operation, Place, Process, ProcessState, SharedKey, Snapshot,
+    SyncObject, SyncState, Task, TaskState, Thread, ThreadState, Timeout, Wait,
+};
+use std::collections::HashMap;
+
+/// A thread or task, by its position in the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Actor {
+    /// Process and thread.
+    Thread(usize, usize),
+    /// Process and task.
+    Task(usize, usize),
+}
+
+impl Actor {
+    pub(crate) fn process(self) -> usize {
+        match self {
+            Actor::Thread(p, _) | Actor::Task(p, _) => p,
+        }
+    }
+}
+
+/// One process's indexes.
+#[derive(Debug, Default)]
+pub(crate) struct Index<'s> {
+    pub objects: HashMap<Address, &'s SyncObject>,
+    pub thread_by_object: HashMap<Address, usize>,
+    pub thread_by_ident: HashMap<u64, usize>,
+    pub thread_by_tid: HashMap<u32, usize>,
+    pub task_by_address: HashMap<Address, usize>,
+    pub running_in: HashMap<Address, usize>,
+    pub holders: HashMap<Address, Vec<Actor>>,
+    pub reachers: HashMap<Address, Vec<Actor>>,
+    /// From what is woken to what wakes it.
+    pub wakers: HashMap<Address, Vec<Address>>,
+    pub loop_by_tid: HashMap<u32, &'s SyncObject>,
+    /// Pools with items that no worker has taken yet.
+    pub queued_pools: Vec<Address>,
+    /// The pool in whose queue a future is.
+    pub queued_in: HashMap<Address, Address>,
+    /// Tasks of each loop whose wait ends by a timer.
+    pub timers_of_tasks: HashMap<Address, u64>,
+    /// Tasks run by each thread.
+    pub tasks_of_thread: HashMap<u32, Vec<usize>>,
+    /// Children in the snapshot, by the PID that the target knows them by.
+    pub children: HashMap<u32, usize>,
+    pub fds: HashMap<i32, &'s snapshot::Fd>,
+}
+
+/// Where the two ends of a pipe or socket are open.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    pub readers: Vec<usize>,
+    pub writers: Vec<usize>,
+}
+
+/// The snapshot and all its indexes.
+pub(crate) struct World<'s> {
+    pub snapshot: &'s Snapshot,
+    pub index: Vec<Index<'s>>,
+    pub by_pid: HashMap<u32, usize>,
+    pub pipes: HashMap<u64, Ends>,
+    pub sockets: HashMap<u64, Vec<usize>>,
+    pub shared: HashMap<SharedKey, Vec<(usize, &'s SyncObject)>>,
+    /// Whether a process outside the snapshot may share pipes and semaphores with those inside.
+    pub has_outside: bool,
+}
+
+impl<'s> World<'s> {
+    pub(crate) fn new(snapshot: &'s Snapshot) -> Self {
+        let mut world = World {
+            snapshot,
+            index: Vec::with_capacity(snapshot.processes.len()),
+            by_pid: HashMap::new(),
+            pipes: HashMap::new(),
+            sockets: HashMap::new(),
+            shared: HashMap::new(),
+            has_outside: false,
+        };
+        for (p, process) in snapshot.processes.iter().enumerate() {
+            world.by_pid.entry(process.pid).or_insert(p);
+        }
+        for (p, process) in snapshot.processes.iter().enumerate() {
+            let mut index = index_process(p, process);
+            for (q, child) in snapshot.processes.iter().enumerate() {
+                if child.parent == process.pid && q != p {
+                    index.children.insert(child.ns_pid.unwrap_or(child.pid), q);
+                }
+            }
+            world.index.push(index);
+            world.add_shared(p, process);
+        }
+        world.has_outside = snapshot.processes.first().is_some_and(|root| {
+            root.forked_from
+                .is_some_and(|parent| !world.by_pid.contains_key(&parent))
+                || root.command.iter().any(|word| {
+                    word.contains("multiprocessing.spawn")
+                        || word.contains("multiprocessing.forkserver")
+                })
+        });
+        world
+    }
+
+    fn add_shared(&mut self, p: usize, process: &'s Process) {
+        for fd in &process.fds {
+            match &fd.kind {
+                FdKind::Pipe { inode, .. } => {
+                    let ends = self.pipes.entry(*inode).or_default();
+                    if fd.readable && ends.readers.last() != Some(&p) {
+                        ends.readers.push(p);
+                    }
+                    if fd.writable && ends.writers.last() != Some(&p) {
+                        ends.writers.push(p);
+                    }
+                }
+                FdKind::Socket { inode, .. } => {
+                    let users = self.sockets.entry(*inode).or_default();
+                    if users.last() != Some(&p) {
+                        users.push(p);
+                    }
+                }
+                _ => {}
+            }
+        }
+        for object in &process.objects {
+            if let SyncState::SharedSemaphore { key: Some(key), .. } = &object.state {
+                self.shared
+                    .entry(key.clone())
+                    .or_default()
+                    .push((p, object));
+            }
+        }
+    }
+
+    pub(crate) fn process(&self, p: usize) -> Option<&'s Process> {
+        self.snapshot.processes.get(p)
+    }
+
+    pub(crate) fn thread(&self, p: usize, t: usize) -> Option<&'s Thread> {
+        self.process(p)?.threads.get(t)
+    }
+
+    pub(crate) fn task(&self, p: usize, k: usize) -> Option<&'s Task> {
+        self.process(p)?.tasks.get(k)
+    }
+
+    pub(crate) fn object(&self, p: usize, address: Address) -> Option<&'s SyncObject> {
+        self.index.get(p)?.objects.get(&address).copied()
+    }
+
+    /// What an actor waits for.
+    pub(crate) fn wait(&self, actor: Actor) -> Option<&'s Wait> {
+        match actor {
+            Actor::Thread(p, t) => self.thread(p, t)?.waits_for.as_ref(),
+            Actor::Task(p, k) => self.task(p, k)?.waits_for.as_ref(),
+        }
+    }
+
+    pub(crate) fn holds(&self, actor: Actor) -> &'s [Hold] {
+        match actor {
+            Actor::Thread(p, t) => self.thread(p, t).map_or(&[], |t| &t.holds),
+            Actor::Task(p, k) => self.task(p, k).map_or(&[], |t| &t.holds),
+        }
+    }
+
+    /// Where an actor is: its innermost frame in the program's own code, else the innermost.
+    pub(crate) fn place(&self, actor: Actor) -> Place {
+        let frames = match actor {
+            Actor::Thread(p, t) => self.thread(p, t).map_or(&[][..], |t| &t.frames),
+            Actor::Task(p, k) => self.task(p, k).map_or(&[][..], |t| &t.frames),
+        };
+        let own = frames
+            .iter()
+            .find(|f| !f.native && f.origin == snapshot::Origin::Program);
+        own.or_else(|| frames.iter().find(|f| !f.native))
+            .map(|f| f.place())
+            .unwrap_or_default()
+    }
+
+    /// Whether a thread is an event loop's, and asleep in the loop's own select.
+    pub(crate) fn in_own_select(&self, p: usize, t: usize) -> bool {
+        let (Some(thread), Some(index)) = (self.thread(p, t), self.index.get(p)) else {
+            return false;
+        };
+        let runs_loop = index.loop_by_tid.contains_key(&thread.tid)
+            || index.tasks_of_thread.contains_key(&thread.tid);
+        runs_loop
+            && thread.running_task.is_none()
+            && match &thread.waits_for {
+                None => matches!(thread.state, ThreadState::Idle | ThreadState::Waiting),
+                Some(wait) => {
+                    thread.state == ThreadState::Idle
+                        || matches!(wait.kind, Kind::Descriptors)
+                        || wait.operation == Operation::Select
+                }
+            }
+    }
+
+    /// Whether a thread belongs to the program's own work: Python, and not a worker without work.
+    pub(crate) fn is_python(&self, p: usize, thread: &Thread) -> bool {
+        thread.interpreter.is_some()
+            || self
+                .process(p)
+                .is_none_or(|process| process.python.is_none())
+            || !thread.frames.is_empty()
+    }
+}
+
+fn index_process(p: usize, process: &Process) -> Index<'_> {
+    let mut index = Index::default();
+    for object in &process.objects {
+        index_object(&mut index, object);
+    }
+    for fd in &process.fds {
+        index.fds.insert(fd.fd, fd);
+    }
+    for (t, thread) in process.threads.iter().enumerate() {
+        if let Some(object) = thread.thread_object {
+            index.thread_by_object.insert(object, t);
+        }
+        if let Some(ident) = thread.ident {
+            index.thread_by_ident.insert(ident, t);
+        }
+        index.thread_by_tid.insert(thread.tid, t);
+        if let Some(task) = thread.running_task {
+            index.running_in.insert(task, t);
+        }
+        let actor = Actor::Thread(p, t);
+        for hold in thread.holds.iter().filter(|h| !h.given_up) {
+            index.holders.entry(hold.address).or_default().push(actor);
+        }
+        for effect in &thread.reaches {
+            index.reachers.entry(effect.object).or_default().push(actor);
+        }
+    }
+    for (k, task) in process.tasks.iter().enumerate() {
+        index_task(&mut index, p, k, task);
+    }
+    index
+}
+
+fn index_object<'s>(index: &mut Index<'s>, object: &'s SyncObject) {
+    index.objects.insert(object.address, object);
+    for &woken in &object.wakes {
+        index.wakers.entry(woken).or_default().push(object.address);
+    }
+    match &object.state {
+        SyncState::EventLoop { tid: Some(tid), .. } => {
+            index.loop_by_tid.insert(*tid, object);
+        }
+        SyncState::Executor { queued, .. } if !queued.is_empty() => {
+            index.queued_pools.push(object.address);
+            for &future in queued {
+                index.queued_in.insert(future, object.address);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn index_task(index: &mut Index<'_>, p: usize, k: usize, task: &Task) {
+    index.task_by_address.insert(task.address, k);
+    if matches!(
+        task.state,
+        TaskState::Finished | TaskState::Failed | TaskState::Cancelled
+    ) {
+        return;
+    }
+    // What a task does in its step, its thread does.
+    let actor = index
+        .running_in
+        .get(&task.address)
+        .map_or(Actor::Task(p, k), |&t| Actor::Thread(p, t));
+    for hold in task.holds.iter().filter(|h| !h.given_up) {
+        index.holders.entry(hold.address).or_default().push(actor);
+    }
+    for effect in &task.reaches {
+        index.reachers.entry(effect.object).or_default().push(actor);
+    }
+    if let Some(tid) = task.loop_tid {
+        index.tasks_of_thread.entry(tid).or_default().push(k);
+    }
+    let by_timer = task
+        .waits_for
+        .as_ref()
+        .is_some_and(|w| w.kind == Kind::Timer || w.timeout == Timeout::Limited);
+    if let (true, Some(event_loop)) = (by_timer, task.event_loop) {
+        *index.timers_of_tasks.entry(event_loop).or_default() += 1;
+    }
+}
+
+/// Whether a process has ended.
+pub(crate) fn has_ended(process: &Process) -> bool {
+    process.process_state == ProcessState::Zombie
+}
