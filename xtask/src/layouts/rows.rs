@@ -1,5 +1,7 @@
 //! One build's rows, from its DWARF.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, ensure};
 use cpython::layout::{ABSENT, FieldSpec, Layout, StructSpec, Version};
 use dwarfstruct::{Located, ObjectFile};
@@ -14,7 +16,12 @@ pub struct Rows {
     pub origin: String,
     /// For each of [`Layout::SPECS`]: the size, then each field's offset.
     pub rows: Vec<Vec<u32>>,
+    /// By the name of each struct that was found, whether it begins with an object's header.
+    pub objects: BTreeMap<&'static str, bool>,
 }
+
+/// Paths to an object's header at the start of a struct.
+const HEADER: &[&str] = &["ob_base", "dict.ob_base", "od_dict.ob_base"];
 
 impl Rows {
     /// Reads a source. Fields whose size is not the declared one are an error: the declaration is wrong.
@@ -33,10 +40,19 @@ impl Rows {
         );
         let mut wrong = Vec::new();
         let mut rows = Vec::new();
+        let mut objects = BTreeMap::new();
         for spec in Layout::SPECS {
-            let paths: Vec<&[&str]> = spec.fields.iter().map(|field| field.paths).collect();
+            let paths: Vec<&[&str]> = spec
+                .fields
+                .iter()
+                .map(|field| field.paths)
+                .chain([HEADER])
+                .collect();
             let located = dwarfstruct::locate(&files, spec.dwarf, &paths)?;
             rows.push(row(spec, located.as_ref(), &mut wrong)?);
+            if let Some(header) = located.as_ref().and_then(|located| located.places.last()) {
+                objects.insert(spec.name, header.is_some());
+            }
         }
         ensure!(
             wrong.is_empty(),
@@ -47,6 +63,7 @@ impl Rows {
             version: source.version,
             origin: source.origin.clone(),
             rows,
+            objects,
         })
     }
 

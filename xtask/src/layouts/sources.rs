@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use cpython::layout::{FINAL, Version};
+use testkit::Interpreter;
 
 /// One build and the files that have its DWARF.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Which version it is.
     pub version: Version,
-    /// Where it came from, for people.
+    /// Where the information came from, for people.
     pub origin: String,
     /// Linked files or detached debug files.
     pub files: Vec<PathBuf>,
@@ -39,51 +40,42 @@ impl Source {
     }
 }
 
-/// The interpreters on this machine that have it.
-pub fn installed() -> Vec<Source> {
-    let mut sources: Vec<Source> = testkit::interpreters()
-        .iter()
-        .filter(|interpreter| {
-            interpreter.dwarf && !interpreter.tag.ends_with('d') && interpreter.release == "final"
-        })
-        .map(|interpreter| {
-            let (major, minor, micro) = interpreter.version;
-            let version = Version {
-                free_threaded: interpreter.free_threaded,
-                ..Version::new(major, minor, micro)
-            };
-            let mut files = vec![interpreter.object().to_owned()];
-            files.extend(modules(&interpreter.path, &interpreter.tag));
-            Source {
-                version,
-                origin: "an installed build".to_owned(),
-                files,
-            }
-        })
-        .collect();
-    sources.sort_by_key(|source| source.version);
-    sources.dedup_by_key(|source| source.version);
-    sources
+/// An interpreter's version.
+pub fn version(interpreter: &Interpreter) -> Version {
+    let (major, minor, micro) = interpreter.version;
+    Version {
+        free_threaded: interpreter.free_threaded,
+        ..Version::new(major, minor, micro)
+    }
 }
 
-fn modules(executable: &Path, tag: &str) -> Vec<PathBuf> {
-    let Some(prefix) = executable.parent().and_then(Path::parent) else {
+/// What an interpreter has itself.
+pub fn own(interpreter: &Interpreter) -> Option<Source> {
+    let mut files = vec![interpreter.object().to_owned()];
+    files.extend(modules(interpreter));
+    interpreter.dwarf.then(|| Source {
+        version: version(interpreter),
+        origin: "its own".to_owned(),
+        files,
+    })
+}
+
+/// Its extension modules that have structs of interest.
+pub fn modules(interpreter: &Interpreter) -> Vec<PathBuf> {
+    let Some(prefix) = interpreter.path.parent().and_then(Path::parent) else {
         return Vec::new();
     };
-    files(&prefix.join(format!("lib/python{tag}/lib-dynload")))
+    files(&prefix.join(format!("lib/python{}/lib-dynload", interpreter.tag)))
         .into_iter()
         .filter(|path| {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
             MODULES.contains(&name.split('.').next().unwrap_or_default())
         })
         .collect()
 }
 
-fn files(directory: &Path) -> Vec<PathBuf> {
+/// The files of a directory, by name.
+pub fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.path())
@@ -116,7 +108,7 @@ pub fn parse_named(text: &str) -> Result<Source> {
     };
     Ok(Source {
         version,
-        origin: "debug files".to_owned(),
+        origin: "files that were given".to_owned(),
         files,
     })
 }

@@ -1,5 +1,6 @@
 //! The text of the tables.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use cpython::layout::{ABSENT, Layout, Table, Version};
@@ -22,6 +23,7 @@ pub fn tables(mut made: Vec<Rows>) -> String {
             version: table.version,
             origin: table.source.to_owned(),
             rows: table.layout().to_rows(),
+            objects: BTreeMap::new(),
         });
     }
     made.sort_by_key(|rows| (rows.version.minor, rows.version.free_threaded, rows.version));

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use apt::Apt;
+pub use apt::Apt;
 use run::tell;
 
 /// What can be brought. The order is that of the time they take.

@@ -88,7 +88,7 @@ pub(super) static COLUMNS: &[(&str, &[&str])] = &[
 pub(super) static TABLES: &[Table] = &[
     Table {
         version: Version::new(3, 8, 18),
-        source: "an installed build",
+        source: "its own",
         rows: &[
             &[1464, 32, 40, 1368, 1152, 72, 16, 344, X], // Runtime
             &[2720, 0, 16, 8, X, X, 56, 72, 80, 88, X, X, X], // Interpreter
@@ -171,7 +171,7 @@ pub(super) static TABLES: &[Table] = &[
     },
     Table {
         version: Version::new(3, 9, 18),
-        source: "an installed build",
+        source: "its own",
         rows: &[
             &[656, 32, 40, 568, 352, 72, 16, X, X], // Runtime
             &[5656, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
@@ -254,7 +254,7 @@ pub(super) static TABLES: &[Table] = &[
     },
     Table {
         version: Version::new(3, 10, 13),
-        source: "an installed build",
+        source: "its own",
         rows: &[
             &[672, 32, 40, 568, 352, 72, 16, X, X], // Runtime
             &[113528, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
@@ -336,8 +336,91 @@ pub(super) static TABLES: &[Table] = &[
         ],
     },
     Table {
+        version: Version::new(3, 11, 2),
+        source: "files that were given",
+        rows: &[
+            &[166688, 40, 48, 576, 360, 80, 24, X, X], // Runtime
+            &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, X, X, 120, 128, 104, 232, X, X], // ThreadState
+            &[], // ThreadStateImpl
+            &[24, 8], // CFrame
+            &[16, 0, 8], // ExcInfo
+            &[56, 16, X, X, X, X, X, X, X, X, 40, X, X, X, X, X, 24, 48], // FrameObject
+            &[], // TryBlock
+            &[80, 48, 32, 0, 8, 16, 24, 40, 56, X, 64, X, X, X, 69, 68, 72], // InterpreterFrame
+            &[192, 16, 56, 60, 64, 80, 76, 88, 92, 68, 48, 72, 24, 32, X, 184, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, X, X, 168], // Code
+            &[], // Monitoring
+            &[], // CodeArray
+            &[32, 0, 8, 16, 24], // StackChunk
+            &[24, 0, X, X, 8, 16], // Object
+            &[904, 24, 32, 40, 168, 208, 288, 240, 256, 264, 344, 848, 864, 856, 872, 880], // Type
+            &[40, 0, 8, 16, 24], // MemberDef
+            &[32, X, 24], // Long
+            &[24, 16], // Float
+            &[32, 16, 24], // Complex
+            &[48, 16, 32], // Ascii
+            &[72, 48, 56], // CompactUnicode
+            &[80, 72], // Unicode
+            &[40, 32], // Bytes
+            &[56, 40], // ByteArray
+            &[32, 24], // Tuple
+            &[40, 24, 32], // List
+            &[48, 16, 32, 40], // Dict
+            &[32, X, 8, 9, 10, X, 24, 16, 32], // DictKeys
+            &[24, 8, 16], // DictEntry
+            &[16, 0, 8], // DictUnicodeEntry
+            &[8, X, X, X, X, 0], // DictValues
+            &[200, 16, 24, 32, 40], // Set
+            &[16, 0, 8], // SetEntry
+            &[24, 16], // Cell
+            &[136, 48, 16, 56, 64, 72, 88, 32, 40, 104], // Function
+            &[48, 16, 24], // Method
+            &[56, 16, 24, 32], // CFunction
+            &[32, 0], // MethodDef
+            &[56, 16, 24, 40], // MethodDescr
+            &[32, 16, 24], // MethodWrapper
+            &[56, 16, 32, 48], // Module
+            &[88, X, X, 16, 32, 40, 75, 80], // Generator
+            &[24, 16], // CoroWrapper
+            &[40, 16], // AsyncGenASend
+            &[40, 16], // AsyncGenAThrow
+            &[216, 24, 32, 40, 48, 64], // Deque
+            &[528, 0, 8, 520], // DequeBlock
+            &[56, 48], // DefaultDict
+            &[112, 48, 56], // OrderedDict
+            &[32, 0, 16], // OrderedDictNode
+            &[72, 16, 24, 40, 48, 56], // Exception
+            &[40, 16, 24, 32, 36], // Traceback
+            &[64, 16, 24], // WeakRef
+            &[64, 16, 24, 32], // Partial
+            &[40, 16, 24, 32], // Slice
+            &[48, 16, 24, 32], // RangeObject
+            &[32, 25], // Date
+            &[48, 24, 25, 40], // DateTime
+            &[40, 24, 25, 32], // Time
+            &[40, 24, 28, 32], // TimeDelta
+            &[104, 24, 32, 40, 48, 64], // Decimal
+            &[40, 16, 32, X], // Lock
+            &[48, 16, 24, 32, X], // RLock
+            &[], // WaitEntry
+            &[56, 16, 24, 32, 40, X, X, X, X], // SimpleQueue
+            &[56, 16, 24, 32, 36, 40, 48], // SemLock
+            &[], // ThreadHandle
+            &[], // ThreadHandleData
+            &[128, 16, 24, 40, 48, 64, 88, 92, 104, X, X], // AsyncFuture
+            &[176, 16, 24, 40, 48, 64, 88, 92, X, X, 104, 128, 136, 144, X], // AsyncTask
+            &[24, 16], // FutureIter
+            &[32, 16], // TaskStep
+            &[], // TaskWakeup
+            &[], // ListNode
+            &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
+        ],
+    },
+    Table {
         version: Version::new(3, 11, 7),
-        source: "an installed build",
+        source: "its own",
         rows: &[
             &[166688, 40, 48, 576, 360, 80, 24, X, X], // Runtime
             &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
@@ -420,7 +503,7 @@ pub(super) static TABLES: &[Table] = &[
     },
     Table {
         version: Version::new(3, 12, 1),
-        source: "an installed build",
+        source: "its own",
         rows: &[
             &[459944, 40, 48, X, X, 64, 24, X, 464], // Runtime
             &[383552, 0, 8, 72, X, 384, 944, 352, 360, 960, 112, X, X], // Interpreter
@@ -503,7 +586,7 @@ pub(super) static TABLES: &[Table] = &[
     },
     Table {
         version: Version::new(3, 13, 0),
-        source: "an installed build",
+        source: "its own",
         rows: &[
             &[283320, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[194968, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
@@ -585,8 +668,174 @@ pub(super) static TABLES: &[Table] = &[
         ],
     },
     Table {
+        version: Version::new(3, 13, 5),
+        source: "files that were given",
+        rows: &[
+            &[283376, 632, 640, X, X, 656, 608, X, 1080], // Runtime
+            &[194976, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[336, 0, 304, X, X], // ThreadStateImpl
+            &[], // CFrame
+            &[16, 0, 8], // ExcInfo
+            &[72, 16, X, X, X, X, X, X, X, X, 40, X, X, X, X, X, 24, 64], // FrameObject
+            &[], // TryBlock
+            &[80, 8, 0, 16, 24, 32, 40, 48, X, 56, 64, X, 68, X, 70, X, 72], // InterpreterFrame
+            &[208, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 200, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 176, X, 184], // Code
+            &[64, 32, 48], // Monitoring
+            &[], // CodeArray
+            &[32, 0, 8, 16, 24], // StackChunk
+            &[24, 0, X, X, 8, 16], // Object
+            &[928, 24, 32, 40, 168, 208, 288, 240, 256, 264, 344, 856, 872, 864, 880, 888], // Type
+            &[40, 0, 8, 16, 24], // MemberDef
+            &[32, 16, 24], // Long
+            &[24, 16], // Float
+            &[32, 16, 24], // Complex
+            &[40, 16, 32], // Ascii
+            &[56, 40, 48], // CompactUnicode
+            &[64, 56], // Unicode
+            &[40, 32], // Bytes
+            &[56, 40], // ByteArray
+            &[32, 24], // Tuple
+            &[40, 24, 32], // List
+            &[48, 16, 32, 40], // Dict
+            &[32, X, 8, 9, 10, X, 24, 16, 32], // DictKeys
+            &[24, 8, 16], // DictEntry
+            &[16, 0, 8], // DictUnicodeEntry
+            &[16, 0, 1, 2, 3, 8], // DictValues
+            &[200, 16, 24, 32, 40], // Set
+            &[16, 0, 8], // SetEntry
+            &[24, 16], // Cell
+            &[144, 48, 16, 56, 64, 72, 88, 32, 40, 104], // Function
+            &[48, 16, 24], // Method
+            &[56, 16, 24, 32], // CFunction
+            &[32, 0], // MethodDef
+            &[56, 16, 24, 40], // MethodDescr
+            &[32, 16, 24], // MethodWrapper
+            &[56, 16, 32, 48], // Module
+            &[80, X, X, X, 24, 32, 67, 72], // Generator
+            &[24, 16], // CoroWrapper
+            &[40, 16], // AsyncGenASend
+            &[40, 16], // AsyncGenAThrow
+            &[216, 24, 32, 40, 48, 64], // Deque
+            &[528, 0, 8, 520], // DequeBlock
+            &[56, 48], // DefaultDict
+            &[112, 48, 56], // OrderedDict
+            &[32, 0, 16], // OrderedDictNode
+            &[72, 16, 24, 40, 48, 56], // Exception
+            &[40, 16, 24, 32, 36], // Traceback
+            &[64, 16, 24], // WeakRef
+            &[64, 16, 24, 32], // Partial
+            &[40, 16, 24, 32], // Slice
+            &[48, 16, 24, 32], // RangeObject
+            &[32, 25], // Date
+            &[48, 24, 25, 40], // DateTime
+            &[40, 24, 25, 32], // Time
+            &[40, 24, 28, 32], // TimeDelta
+            &[104, 24, 32, 40, 48, 64], // Decimal
+            &[24, X, X, 16], // Lock
+            &[48, 16, 24, 32, X], // RLock
+            &[72, 0, 8, 16], // WaitEntry
+            &[72, X, X, X, X, 40, 48, 32, 56], // SimpleQueue
+            &[56, 16, 24, 32, 36, 40, 48], // SemLock
+            &[24, 16], // ThreadHandle
+            &[72, 32, 52, 57], // ThreadHandleData
+            &[104, 16, 24, 40, 48, 64, 96, 100, X, X, X], // AsyncFuture
+            &[144, 16, 24, 40, 48, 64, 96, 100, X, X, X, 112, 120, 128, X], // AsyncTask
+            &[24, 16], // FutureIter
+            &[32, 16], // TaskStep
+            &[], // TaskWakeup
+            &[16, 0, 8], // ListNode
+            &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
+        ],
+    },
+    Table {
+        version: Version::new(3, 13, 18),
+        source: "files that were given",
+        rows: &[
+            &[283408, 632, 640, X, X, 656, 608, X, 1080], // Runtime
+            &[194984, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
+            &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[344, 0, 312, X, X], // ThreadStateImpl
+            &[], // CFrame
+            &[16, 0, 8], // ExcInfo
+            &[72, 16, X, X, X, X, X, X, X, X, 40, X, X, X, X, X, 24, 64], // FrameObject
+            &[], // TryBlock
+            &[80, 8, 0, 16, 24, 32, 40, 48, X, 56, 64, X, 68, X, 70, X, 72], // InterpreterFrame
+            &[208, 16, 52, 56, 60, 80, 72, 84, 88, 64, 48, 68, 24, 32, X, 200, 136, 40, X, X, X, X, 96, 104, 112, 120, 128, 176, X, 184], // Code
+            &[64, 32, 48], // Monitoring
+            &[], // CodeArray
+            &[32, 0, 8, 16, 24], // StackChunk
+            &[24, 0, X, X, 8, 16], // Object
+            &[928, 24, 32, 40, 168, 208, 288, 240, 256, 264, 344, 856, 872, 864, 880, 888], // Type
+            &[40, 0, 8, 16, 24], // MemberDef
+            &[32, 16, 24], // Long
+            &[24, 16], // Float
+            &[32, 16, 24], // Complex
+            &[40, 16, 32], // Ascii
+            &[56, 40, 48], // CompactUnicode
+            &[64, 56], // Unicode
+            &[40, 32], // Bytes
+            &[56, 40], // ByteArray
+            &[32, 24], // Tuple
+            &[40, 24, 32], // List
+            &[48, 16, 32, 40], // Dict
+            &[32, X, 8, 9, 10, X, 24, 16, 32], // DictKeys
+            &[24, 8, 16], // DictEntry
+            &[16, 0, 8], // DictUnicodeEntry
+            &[16, 0, 1, 2, 3, 8], // DictValues
+            &[200, 16, 24, 32, 40], // Set
+            &[16, 0, 8], // SetEntry
+            &[24, 16], // Cell
+            &[144, 48, 16, 56, 64, 72, 88, 32, 40, 104], // Function
+            &[48, 16, 24], // Method
+            &[56, 16, 24, 32], // CFunction
+            &[32, 0], // MethodDef
+            &[56, 16, 24, 40], // MethodDescr
+            &[32, 16, 24], // MethodWrapper
+            &[56, 16, 32, 48], // Module
+            &[80, X, X, X, 24, 32, 67, 72], // Generator
+            &[24, 16], // CoroWrapper
+            &[40, 16], // AsyncGenASend
+            &[40, 16], // AsyncGenAThrow
+            &[216, 24, 32, 40, 48, 64], // Deque
+            &[528, 0, 8, 520], // DequeBlock
+            &[56, 48], // DefaultDict
+            &[112, 48, 56], // OrderedDict
+            &[32, 0, 16], // OrderedDictNode
+            &[72, 16, 24, 40, 48, 56], // Exception
+            &[40, 16, 24, 32, 36], // Traceback
+            &[64, 16, 24], // WeakRef
+            &[64, 16, 24, 32], // Partial
+            &[40, 16, 24, 32], // Slice
+            &[48, 16, 24, 32], // RangeObject
+            &[32, 25], // Date
+            &[48, 24, 25, 40], // DateTime
+            &[40, 24, 25, 32], // Time
+            &[40, 24, 28, 32], // TimeDelta
+            &[104, 24, 32, 40, 48, 64], // Decimal
+            &[24, X, X, 16], // Lock
+            &[48, 16, 24, 32, X], // RLock
+            &[72, 0, 8, 16], // WaitEntry
+            &[72, X, X, X, X, 40, 48, 32, 56], // SimpleQueue
+            &[56, 16, 24, 32, 36, 40, 48], // SemLock
+            &[24, 16], // ThreadHandle
+            &[72, 32, 52, 57], // ThreadHandleData
+            &[104, 16, 24, 40, 48, 64, 96, 100, X, X, X], // AsyncFuture
+            &[144, 16, 24, 40, 48, 64, 96, 100, X, X, X, 112, 120, 128, X], // AsyncTask
+            &[24, 16], // FutureIter
+            &[32, 16], // TaskStep
+            &[], // TaskWakeup
+            &[16, 0, 8], // ListNode
+            &[16, 0, 8], // GcHead
+            &[32, 16], // AnextAwaitable
+        ],
+    },
+    Table {
         version: Version::new(3, 13, 15).free_threaded(),
-        source: "an installed build",
+        source: "its own",
         rows: &[
             &[328384, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[215616, 7264, 7272, 7344, 7352, 16, 7664, 7648, 7656, 7680, 7400, X, X], // Interpreter
@@ -669,7 +918,7 @@ pub(super) static TABLES: &[Table] = &[
     },
     Table {
         version: Version::new(3, 14, 10),
-        source: "debug files",
+        source: "Debian's debug package",
         rows: &[
             &[316616, 808, 816, X, X, 832, 784, X, 1256], // Runtime
             &[225864, 7272, 7280, 7344, 7360, 16, 7688, 7672, 7680, 7704, 7408, 7992, 10880], // Interpreter
@@ -751,8 +1000,91 @@ pub(super) static TABLES: &[Table] = &[
         ],
     },
     Table {
+        version: Version::new(3, 14, 9).free_threaded(),
+        source: "its headers",
+        rows: &[
+            &[365624, 808, 816, X, X, 832, 784, X, 1256], // Runtime
+            &[249976, 7272, 7280, 7344, 7360, 16, 7712, 7696, 7704, 7728, 7408, 8024, 17304], // Interpreter
+            &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
+            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
+            &[19216, 0, 864, 872, 880], // ThreadStateImpl
+            &[], // CFrame
+            &[16, 0, 8], // ExcInfo
+            &[96, 32, X, X, X, X, X, X, X, X, 56, X, X, X, X, X, 40, 88], // FrameObject
+            &[], // TryBlock
+            &[88, 8, 0, 16, 24, 32, 40, 48, X, 56, X, 64, 76, 72, 78, X, 80], // InterpreterFrame
+            &[240, 32, 68, 72, 76, 96, 88, 100, 104, 80, 64, 84, 40, 48, X, 232, 152, 56, X, X, X, X, 112, 120, 128, 136, 144, 192, 224, 208], // Code
+            &[128, 96, 112], // Monitoring
+            &[16, 0, 8], // CodeArray
+            &[32, 0, 8, 16, 24], // StackChunk
+            &[40, X, 0, 10, 24, 32], // Object
+            &[960, 40, 48, 56, 184, 224, 304, 256, 272, 280, 360, 872, 888, 880, 896, 904], // Type
+            &[40, 0, 8, 16, 24], // MemberDef
+            &[48, 32, 40], // Long
+            &[40, 32], // Float
+            &[48, 32, 40], // Complex
+            &[56, 32, 48], // Ascii
+            &[72, 56, 64], // CompactUnicode
+            &[80, 72], // Unicode
+            &[56, 48], // Bytes
+            &[72, 56], // ByteArray
+            &[56, 48], // Tuple
+            &[56, 40, 48], // List
+            &[64, 32, 48, 56], // Dict
+            &[32, X, 8, 9, 10, X, 24, 16, 32], // DictKeys
+            &[24, 8, 16], // DictEntry
+            &[16, 0, 8], // DictUnicodeEntry
+            &[16, 0, 1, 2, 3, 8], // DictValues
+            &[216, 32, 40, 48, 56], // Set
+            &[16, 0, 8], // SetEntry
+            &[40, 32], // Cell
+            &[168, 64, 32, 72, 80, 88, 104, 48, 56, 120], // Function
+            &[64, 32, 40], // Method
+            &[72, 32, 40, 48], // CFunction
+            &[32, 0], // MethodDef
+            &[72, 32, 40, 56], // MethodDescr
+            &[48, 32, 40], // MethodWrapper
+            &[80, 32, 48, 64], // Module
+            &[176, X, X, X, 40, 48, 83, 88], // Generator
+            &[40, 32], // CoroWrapper
+            &[56, 32], // AsyncGenASend
+            &[56, 32], // AsyncGenAThrow
+            &[232, 40, 48, 56, 64, 80], // Deque
+            &[528, 0, 8, 520], // DequeBlock
+            &[72, 64], // DefaultDict
+            &[128, 64, 72], // OrderedDict
+            &[32, 0, 16], // OrderedDictNode
+            &[88, 32, 40, 56, 64, 72], // Exception
+            &[56, 32, 40, 48, 52], // Traceback
+            &[88, 32, 40], // WeakRef
+            &[96, 32, 40, 48], // Partial
+            &[56, 32, 40, 48], // Slice
+            &[64, 32, 40, 48], // RangeObject
+            &[48, 41], // Date
+            &[64, 40, 41, 56], // DateTime
+            &[56, 40, 41, 48], // Time
+            &[56, 40, 44, 48], // TimeDelta
+            &[120, 40, 48, 56, 64, 80], // Decimal
+            &[40, X, X, 32], // Lock
+            &[56, X, 40, 48, 32], // RLock
+            &[72, 0, 8, 16], // WaitEntry
+            &[88, X, X, X, X, 56, 64, 48, 72], // SimpleQueue
+            &[72, 32, 40, 48, 52, 56, 64], // SemLock
+            &[40, 32], // ThreadHandle
+            &[72, 32, 52, 57], // ThreadHandleData
+            &[128, 32, 40, 56, 64, 80, 120, 126, X, 112, 125], // AsyncFuture
+            &[192, 32, 40, 56, 64, 80, 120, 126, 112, 125, X, 136, 144, 152, 168], // AsyncTask
+            &[40, 32], // FutureIter
+            &[48, 32], // TaskStep
+            &[], // TaskWakeup
+            &[16, 0, 8], // ListNode
+            &[16, 0, 8], // GcHead
+            &[48, 32], // AnextAwaitable
+        ],
+    },
+    Table {
         version: Version::new(3, 15, 2),
-        source: "debug files",
+        source: "Debian's debug package",
         rows: &[
             &[346568, 936, 944, X, X, 960, 912, X, 1384], // Runtime
             &[226240, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7944, 10856], // Interpreter
@@ -831,6 +1163,89 @@ pub(super) static TABLES: &[Table] = &[
             &[16, 0, 8], // ListNode
             &[16, 0, 8], // GcHead
             &[32, 16], // AnextAwaitable
+        ],
+    },
+    Table {
+        version: Version::new(3, 15, 1).free_threaded(),
+        source: "its headers",
+        rows: &[
+            &[409296, 936, 944, X, X, 960, 912, X, 1384], // Runtime
+            &[250328, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7952, 17256], // Interpreter
+            &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
+            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
+            &[19408, 0, 1024, 1032, 1048], // ThreadStateImpl
+            &[], // CFrame
+            &[16, 0, 8], // ExcInfo
+            &[96, 32, X, X, X, X, X, X, X, X, 56, X, X, X, X, X, 40, 88], // FrameObject
+            &[], // TryBlock
+            &[88, 8, 0, 16, 24, 32, 40, 48, X, 56, X, 64, 76, 72, 78, X, 80], // InterpreterFrame
+            &[240, 32, 68, 72, 76, 96, 88, 100, 104, 80, 64, 84, 40, 48, X, 232, 152, 56, X, X, X, X, 112, 120, 128, 136, 144, 192, 224, 208], // Code
+            &[136, 104, 120], // Monitoring
+            &[16, 0, 8], // CodeArray
+            &[32, 0, 8, 16, 24], // StackChunk
+            &[40, X, 0, 10, 24, 32], // Object
+            &[968, 40, 48, 56, 184, 224, 304, 256, 272, 280, 360, 880, 896, 888, 904, 912], // Type
+            &[40, 0, 8, 16, 24], // MemberDef
+            &[48, 32, 40], // Long
+            &[40, 32], // Float
+            &[48, 32, 40], // Complex
+            &[56, 32, 48], // Ascii
+            &[72, 56, 64], // CompactUnicode
+            &[80, 72], // Unicode
+            &[56, 48], // Bytes
+            &[80, 56], // ByteArray
+            &[56, 48], // Tuple
+            &[56, 40, 48], // List
+            &[64, 32, 48, 56], // Dict
+            &[32, X, 8, 9, 10, X, 24, 16, 32], // DictKeys
+            &[24, 8, 16], // DictEntry
+            &[16, 0, 8], // DictUnicodeEntry
+            &[16, 0, 1, 2, 3, 8], // DictValues
+            &[216, 32, 40, 48, 56], // Set
+            &[16, 0, 8], // SetEntry
+            &[40, 32], // Cell
+            &[168, 64, 32, 72, 80, 88, 104, 48, 56, 120], // Function
+            &[64, 32, 40], // Method
+            &[72, 32, 40, 48], // CFunction
+            &[32, 0], // MethodDef
+            &[72, 32, 40, 56], // MethodDescr
+            &[48, 32, 40], // MethodWrapper
+            &[120, 32, 40, 56], // Module
+            &[176, X, X, X, 40, 48, 83, 88], // Generator
+            &[40, 32], // CoroWrapper
+            &[56, 32], // AsyncGenASend
+            &[72, 32], // AsyncGenAThrow
+            &[232, 40, 48, 56, 64, 80], // Deque
+            &[528, 0, 8, 520], // DequeBlock
+            &[72, 64], // DefaultDict
+            &[128, 64, 72], // OrderedDict
+            &[32, 0, 16], // OrderedDictNode
+            &[88, 32, 40, 56, 64, 72], // Exception
+            &[56, 32, 40, 48, 52], // Traceback
+            &[88, 32, 40], // WeakRef
+            &[96, 32, 40, 48], // Partial
+            &[56, 32, 40, 48], // Slice
+            &[64, 32, 40, 48], // RangeObject
+            &[48, 41], // Date
+            &[64, 40, 41, 56], // DateTime
+            &[56, 40, 41, 48], // Time
+            &[56, 40, 44, 48], // TimeDelta
+            &[120, 40, 48, 56, 64, 80], // Decimal
+            &[40, X, X, 32], // Lock
+            &[56, X, 40, 48, 32], // RLock
+            &[72, 0, 8, 16], // WaitEntry
+            &[88, X, X, X, X, 56, 64, 48, 72], // SimpleQueue
+            &[72, 32, 40, 48, 52, 56, 64], // SemLock
+            &[40, 32], // ThreadHandle
+            &[72, 32, 52, 57], // ThreadHandleData
+            &[128, 32, 40, 56, 64, 80, 120, 126, X, 112, 125], // AsyncFuture
+            &[192, 32, 40, 56, 64, 80, 120, 126, 112, 125, X, 136, 144, 152, 168], // AsyncTask
+            &[40, 32], // FutureIter
+            &[48, 32], // TaskStep
+            &[], // TaskWakeup
+            &[16, 0, 8], // ListNode
+            &[16, 0, 8], // GcHead
+            &[48, 32], // AnextAwaitable
         ],
     },
 ];
