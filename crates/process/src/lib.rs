@@ -1,7 +1,9 @@
 //! Another process as the kernel shows it.
 
+pub mod arch;
 pub mod cache;
 pub mod elf;
+pub mod hold;
 pub mod launch;
 pub mod live;
 pub mod maps;
@@ -12,6 +14,7 @@ pub mod store;
 mod text;
 
 pub use cache::PageCache;
+pub use hold::{HeldThread, Hold, HoldError};
 pub use live::LiveMemory;
 pub use maps::{Mapping, Maps, Perms};
 pub use memory::{Memory, Range, ReadError};

@@ -103,9 +103,11 @@ pub fn explain(pid: u32) -> Denial {
     let target = ProcStatus::read(pid).unwrap_or_default();
     let own = ProcStatus::read(std::process::id()).unwrap_or_default();
     if target.tracer_pid != 0 {
+        // The kernel names the tracer's thread.
+        let tracer = ProcStatus::read(target.tracer_pid).map(|status| status.tgid);
         return Denial::Traced {
             pid,
-            tracer: target.tracer_pid,
+            tracer: tracer.unwrap_or(target.tracer_pid),
         };
     }
     let scope = yama_scope();

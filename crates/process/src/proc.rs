@@ -95,7 +95,7 @@ pub struct ProcStatus {
     pub tgid: u32,
     /// Its parent; 0: none that unknot can see.
     pub ppid: u32,
-    /// The process that traces it; 0: none.
+    /// The thread that traces it; 0: none.
     pub tracer_pid: u32,
     /// Real, effective, saved and file-system user id.
     pub uids: [u32; 4],
