@@ -1,7 +1,7 @@
 //! Attributes of instances, classes and modules, without running any of their code.
 
 use crate::containers::SplitValues;
-use crate::layout::ManagedDict;
+use crate::layout::ManagedForm;
 use crate::object::{TypeInfo, flags};
 use crate::reader::Reader;
 use process::ReadError;
@@ -140,9 +140,8 @@ impl Reader<'_> {
         object: Address,
         class: &TypeInfo,
     ) -> Result<Attributes, ReadError> {
-        let managed = self.layout.managed_dict();
-        if managed != ManagedDict::None && class.has(flags::MANAGED_DICT) {
-            return self.managed_attributes(object, class, managed);
+        if self.layout.traits.managed != ManagedForm::None && class.has(flags::MANAGED_DICT) {
+            return self.managed_attributes(object, class);
         }
         let place = match class.dictoffset {
             0 => return Ok(Attributes::None),
@@ -169,29 +168,33 @@ impl Reader<'_> {
         &self,
         object: Address,
         class: &TypeInfo,
-        managed: ManagedDict,
     ) -> Result<Attributes, ReadError> {
-        let before = self.layout.managed_dict_before();
-        let dict: Address = self.scalar(object.minus(before))?;
-        Ok(match managed {
-            ManagedDict::Pair => {
-                let values: Address = self.scalar(object.minus(before + 8))?;
-                match (values.non_null(), dict.non_null()) {
-                    (Some(values), _) => Attributes::Values(values),
-                    (None, Some(dict)) => Attributes::Dict(dict),
-                    (None, None) => Attributes::None,
+        let word = |before: u64| self.scalar::<Address>(object.minus(before));
+        let of_dict = |dict: Address| dict.non_null().map_or(Attributes::None, Attributes::Dict);
+        Ok(match self.layout.traits.managed {
+            ManagedForm::None => Attributes::None,
+            ManagedForm::Words { dict, values } => match word(values)?.non_null() {
+                Some(values) => Attributes::Values(values),
+                None => of_dict(word(dict)?),
+            },
+            ManagedForm::Tagged { word: before } => {
+                let dict_or_values = word(before)?;
+                match dict_or_values.0 & 1 {
+                    1 => Attributes::Values(dict_or_values.plus(1)),
+                    _ => of_dict(dict_or_values),
                 }
             }
-            ManagedDict::Tagged if dict.0 & 1 == 1 => Attributes::Values(dict.minus(1)),
-            _ if !dict.is_null() => Attributes::Dict(dict),
-            ManagedDict::Inline if class.has(flags::INLINE_VALUES) => {
+            ManagedForm::Inline { dict } => {
+                let dict = word(dict)?;
+                if !dict.is_null() || !class.has(flags::INLINE_VALUES) {
+                    return Ok(of_dict(dict));
+                }
                 let values = object.plus(class.basicsize);
                 match self.get(values, self.layout.dict_values.valid)? {
                     0 => Attributes::None,
                     _ => Attributes::Values(values),
                 }
             }
-            _ => Attributes::None,
         })
     }
 

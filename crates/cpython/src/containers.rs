@@ -1,5 +1,6 @@
 //! Lists, tuples, dictionaries, sets, deques. What lies in them is an allegation too.
 
+use crate::layout::DictKeysForm;
 use crate::object::flags;
 use crate::reader::{Reader, Scalar};
 use process::ReadError;
@@ -249,7 +250,7 @@ impl Reader<'_> {
                 key.is_null() || value.is_null() || step(key, value)
             });
         }
-        let values = if layout.values_are_plain() {
+        let values = if layout.traits.dict_keys == DictKeysForm::Size {
             SplitValues::Plain(values)
         } else {
             SplitValues::Ordered(values)
@@ -321,7 +322,7 @@ impl Reader<'_> {
         let indices = self.place(keys, layout.dict_keys.dk_indices)?;
         let count =
             u64::try_from(self.get(keys, layout.dict_keys.dk_nentries)?).map_err(|_| nonsense)?;
-        let (index_bytes, general) = if layout.dict_keys.dk_kind.exists() {
+        let (index_bytes, general) = if layout.traits.dict_keys == DictKeysForm::Kind {
             let log2 = self.get(keys, layout.dict_keys.dk_log2_index_bytes)?;
             let bytes = 1u64.checked_shl(log2.into()).ok_or(nonsense)?;
             (bytes, self.get(keys, layout.dict_keys.dk_kind)? == 0)

@@ -1,5 +1,6 @@
 //! Numbers.
 
+use crate::layout::LongForm;
 use crate::object::flags;
 use crate::reader::Reader;
 use process::ReadError;
@@ -22,7 +23,7 @@ pub enum Integer {
     },
     /// Too long to be read.
     Long {
-        /// How many bits it has, at most 29 too many.
+        /// How many bits it has.
         bits: u64,
     },
 }
@@ -94,7 +95,7 @@ impl Reader<'_> {
     /// When it cannot be read or is no int.
     pub fn integer(&self, object: Address, bits: u64) -> Result<Integer, ReadError> {
         self.class_with(object, flags::LONG)?;
-        let (negative, count) = if self.layout.long.lv_tag.exists() {
+        let (negative, count) = if self.layout.traits.long == LongForm::Tag {
             let tag = self.get(object, self.layout.long.lv_tag)?;
             // The two lowest bits: 0 positive, 1 zero, 2 negative.
             let count = if tag & 3 == 1 { 0 } else { tag >> TAG_BITS };
@@ -103,13 +104,15 @@ impl Reader<'_> {
             let size = self.get(object, self.layout.object.ob_size)?;
             (size < 0, size.unsigned_abs())
         };
-        if count > bits.div_ceil(DIGIT_BITS) {
-            let bits = count
-                .checked_mul(DIGIT_BITS)
-                .ok_or(ReadError::Nonsense(object))?;
-            return Ok(Integer::Long { bits });
-        }
         let place = self.place(object, self.layout.long.ob_digit)?;
+        if count > bits.div_ceil(DIGIT_BITS) {
+            let before = count - 1;
+            let first: u32 = self.scalar(place.plus(before.saturating_mul(4)))?;
+            let bits = before.saturating_mul(DIGIT_BITS);
+            return Ok(Integer::Long {
+                bits: bits.saturating_add(u64::from(u32::BITS - first.leading_zeros())),
+            });
+        }
         let bytes = self.bytes(place, count * 4, usize::MAX)?;
         let digits = bytes
             .chunks_exact(4)

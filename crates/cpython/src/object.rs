@@ -16,31 +16,7 @@ const NAME_LIMIT: usize = 256;
 /// `Py_T_OBJECT` and `Py_T_OBJECT_EX`: members that are object pointers.
 const OBJECT_MEMBERS: [i32; 2] = [6, 16];
 
-/// Bits of `tp_flags` (Include/object.h), the same in all versions that have them.
-pub mod flags {
-    /// Attribute values lie behind the object (3.13+).
-    pub const INLINE_VALUES: u64 = 1 << 2;
-    /// The dictionary pointer lies before the object (3.11+).
-    pub const MANAGED_DICT: u64 = 1 << 4;
-    /// Made at run time.
-    pub const HEAPTYPE: u64 = 1 << 9;
-    /// `int` and its subclasses.
-    pub const LONG: u64 = 1 << 24;
-    /// `list` and its subclasses.
-    pub const LIST: u64 = 1 << 25;
-    /// `tuple` and its subclasses.
-    pub const TUPLE: u64 = 1 << 26;
-    /// `bytes` and its subclasses.
-    pub const BYTES: u64 = 1 << 27;
-    /// `str` and its subclasses.
-    pub const UNICODE: u64 = 1 << 28;
-    /// `dict` and its subclasses.
-    pub const DICT: u64 = 1 << 29;
-    /// `BaseException` and its subclasses.
-    pub const EXCEPTION: u64 = 1 << 30;
-    /// `type` and its subclasses.
-    pub const TYPE: u64 = 1 << 31;
-}
+pub use crate::layout::type_flags as flags;
 
 /// A member that a class keeps at a fixed place of its instances: one of `__slots__`, or of a C type's `tp_members`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,12 +163,13 @@ impl Reader<'_> {
         let itemsize = self.get(ty, layout.tp_itemsize)?;
         let full = self.c_string(self.get(ty, layout.tp_name)?, NAME_LIMIT)?;
         let heap = type_flags & flags::HEAPTYPE != 0;
+        // A type made in C is declared with its module's name before its own.
+        let made_in_python = heap && !full.contains('.');
         let (mut module, short) = match full.rsplit_once('.') {
             Some((module, short)) => (module.to_owned(), short.to_owned()),
             None => ("builtins".to_owned(), full),
         };
         let (mut name, mut qualname) = (short.clone(), short);
-        let mut made_in_python = false;
         if heap {
             name = self.name_at(ty, layout.ht_name).unwrap_or(name);
             qualname = self.name_at(ty, layout.ht_qualname).unwrap_or(qualname);
@@ -202,9 +179,6 @@ impl Reader<'_> {
             if let Ok(Some(own)) = own {
                 module = self.raw_string(own, NAME_LIMIT).unwrap_or(module);
             }
-            made_in_python = [layout.ht_cached_keys, layout.ht_slots]
-                .iter()
-                .any(|field| self.get(ty, *field).is_ok_and(|keys| !keys.is_null()));
         }
         let mro = self.read_mro(ty)?;
         Ok(TypeInfo {

@@ -73,8 +73,8 @@ impl Reader<'_> {
         let layout = self.layout;
         let nonsense = ReadError::Nonsense(object);
         let length = u64::try_from(self.get(object, layout.ascii.length)?).map_err(|_| nonsense)?;
-        let state = self.get(object, layout.ascii.state)? >> layout.string_kind_shift();
-        let (kind, compact, ascii) = (u64::from(state & 7), state & 8 != 0, state & 16 != 0);
+        let state = self.get(object, layout.ascii.state)?;
+        let (kind, compact, ascii) = layout.traits.unicode.split(state);
         // Kind 0 is a string from the old C API that has not been made ready.
         if !matches!(kind, 1 | 2 | 4) {
             return Err(nonsense);
@@ -85,7 +85,11 @@ impl Reader<'_> {
             (false, _) => self.get(object, layout.unicode.data)?,
         };
         let count = length.min(limit as u64);
-        let bytes = self.bytes(data, count.saturating_mul(kind), limit.saturating_mul(4))?;
+        let bytes = self.bytes(
+            data,
+            count.saturating_mul(kind.into()),
+            limit.saturating_mul(4),
+        )?;
         let characters = bytes
             .chunks_exact(kind as usize)
             .map(|piece| {

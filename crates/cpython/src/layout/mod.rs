@@ -3,7 +3,6 @@
 
 mod declarations;
 mod field;
-mod forms;
 mod table;
 #[rustfmt::skip]
 mod tables;
@@ -12,7 +11,6 @@ mod version;
 
 pub use declarations::*;
 pub use field::{ABSENT, Field, FieldSpec, StructSpec};
-pub use forms::ManagedDict;
 pub use table::{Table, columns, tables};
 pub use traits::*;
 pub use version::{FINAL, Version};

@@ -27,6 +27,8 @@ pub struct Traits {
     pub gil: GilHome,
     /// Number that [`super::RLock::rlock_count`] stands below the times it was taken.
     pub rlock_count_bias: u64,
+    /// Whether the repr of an OrderedDict is that of a dict inside (3.12+), not of a list of pairs.
+    pub ordered_dict_as_dict: bool,
     owners: &'static [FrameOwner],
     states: &'static [(i8, FrameState)],
 }
@@ -100,7 +102,7 @@ pub enum ManagedForm {
         /// Bytes before the object.
         values: u64,
     },
-    /// 3.12: one word before the object: the values' address plus one, or the dict's address.
+    /// 3.12: one word before the object: the values' address minus one, or the dict's address.
     Tagged {
         /// Bytes before the object.
         word: u64,
@@ -297,6 +299,7 @@ impl Traits {
                 GilHome::Runtime
             },
             rlock_count_bias: u64::from(minor >= 14),
+            ordered_dict_as_dict: minor >= 12,
             owners: match minor {
                 ..=11 => OWNERS_3_11,
                 12 | 13 => OWNERS_3_12,

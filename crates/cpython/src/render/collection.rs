@@ -157,7 +157,7 @@ impl Renderer<'_> {
             Err(_) => self.reader.dict_items(object, self.limits.items)?,
         };
         // Since 3.12 it is shown as a dict, before as a list of pairs.
-        if self.reader.layout.long.lv_tag.exists() {
+        if self.reader.layout.traits.ordered_dict_as_dict {
             let open = format!("{}({{", class.name);
             return self.mapping(object, &open, "})", &entries, total);
         }

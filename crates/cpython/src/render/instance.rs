@@ -1,6 +1,6 @@
 //! Instances of classes: by their attributes.
 
-use super::{Failed, Renderer, full_name};
+use super::{Failed, Renderer};
 use crate::object::TypeInfo;
 use snapshot::Address;
 
@@ -140,15 +140,5 @@ impl Renderer<'_> {
             "builtins" => self.write(format_args!("<class '{}'>", class.qualname)),
             module => self.write(format_args!("<class '{module}.{}'>", class.qualname)),
         }
-    }
-
-    /// `<Type at 0x…>` with words in between.
-    pub(super) fn described(
-        &mut self,
-        object: Address,
-        class: &TypeInfo,
-        words: &str,
-    ) -> Result<(), Failed> {
-        self.write(format_args!("<{} {words} at {object}>", full_name(class)))
     }
 }
