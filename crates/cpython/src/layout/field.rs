@@ -30,6 +30,16 @@ impl<T> Field<T> {
         self.offset
     }
 
+    /// The same, to be changed.
+    pub(super) fn raw_mut(&mut self) -> &mut u32 {
+        &mut self.offset
+    }
+
+    /// Bytes of what stands there; 0 for an embedded array or struct.
+    pub(super) fn width(self) -> u64 {
+        size_of::<T>() as u64
+    }
+
     /// Whether this layout has the field.
     pub fn exists(self) -> bool {
         self.offset != ABSENT
