@@ -39,13 +39,14 @@ pub(crate) fn finding(
     let pids: BTreeSet<u32> = knot
         .iter()
         .flat_map(|t| {
-            [
-                t.edge.waiter.pid,
-                t.edge.held_by.as_ref().and_then(|h| h.party.pid),
-            ]
+            let holder = t.edge.held_by.as_ref().filter(|h| !h.ended);
+            [t.edge.waiter.pid, holder.and_then(|h| h.party.pid)]
         })
         .flatten()
         .collect();
+    let first = knots.world.snapshot.processes.first().map(|p| p.pid);
+    // Names of threads suffice where all of them are in the process that was asked for.
+    let several = pids.len() > 1 || pids.first().copied() != first;
     let pool = root
         .nodes
         .iter()
@@ -54,7 +55,7 @@ pub(crate) fn finding(
     let story = Story {
         kind: root.kind,
         knot: &knot,
-        several: pids.len() > 1,
+        several,
         pool,
     };
     let certainty = knot
@@ -66,7 +67,7 @@ pub(crate) fn finding(
     let mut finding = Finding {
         kind: root.kind,
         certainty,
-        summary: with_followers(story.summary(), &followers),
+        summary: with_followers(story.summary(), &followers, several),
         cause: story.cause(),
         edges: Vec::new(),
         knot_edges: knot.len(),
@@ -104,12 +105,12 @@ fn waits_for_permit(knots: &Knots<'_, '_>, actor: Actor) -> bool {
         .is_some_and(|w| matches!(w.kind, Kind::Semaphore | Kind::BoundedSemaphore))
 }
 
-fn with_followers(summary: String, followers: &[Told]) -> String {
+fn with_followers(summary: String, followers: &[Told], several: bool) -> String {
     match followers {
         [] => summary,
         [one] => {
-            let waiter = crate::words::who(&one.edge.waiter, false);
-            format!("{summary}; {waiter} waits {} behind it", thing(one))
+            let waiter = crate::words::who(&one.edge.waiter, several);
+            format!("{summary}; behind it, {waiter} waits {}", thing(one))
         }
         many => format!("{summary}; {} others wait behind it", many.len()),
     }

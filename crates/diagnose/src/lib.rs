@@ -117,10 +117,13 @@ mod lasting;
 mod providers;
 mod report;
 mod roots;
+mod text;
 mod words;
 mod world;
 
 pub use report::{Edge, Finding, FindingKind, Holder, Party, Report, SCHEMA, Target, Verdict};
+
+pub use text::{Line, Role, Text, explain};
 
 use lasting::Lasting;
 use snapshot::Snapshot;

@@ -44,21 +44,28 @@ pub(crate) fn find(knots: &mut Knots<'_, '_>) -> Stuck {
         .components(&stuck, &|link| link == Link::Definite);
     let users = users(knots, &stuck);
     let mut roots = Vec::new();
+    // A component comes after all that it leads to; one that nobody waits in leads nowhere.
+    let mut empty = vec![false; full.members.len()];
     for (number, members) in full.members.iter().enumerate() {
+        let leads_on = |node: NodeId| {
+            let other = full.of.get(node).copied().unwrap_or(number);
+            other != number && !empty.get(other).copied().unwrap_or(true)
+        };
         let bottom = members.iter().all(|&node| {
-            knots
-                .graph
-                .needs(node)
-                .iter()
-                .all(|need| !stuck(need.node) || full.of[need.node] == number)
+            let mut needs = knots.graph.needs(node).iter().filter(|n| stuck(n.node));
+            !needs.any(|need| leads_on(need.node))
         });
-        let root = Cores {
+        let cores = Cores {
             knots,
             definite: &definite,
             users: &users,
             stuck: &stuck,
+        };
+        let root = cores.root(members, bottom);
+        let actors = members.iter().any(|&n| knots.actor(n).is_some());
+        if let Some(place) = empty.get_mut(number) {
+            *place = bottom && root.is_none() && !actors;
         }
-        .root(members, bottom);
         roots.extend(root);
     }
     let mut found = Stuck {

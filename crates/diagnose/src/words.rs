@@ -326,7 +326,10 @@ pub(crate) fn thing(told: &Told) -> String {
         }
         (Kind::Queue | Kind::SimpleQueue, _) => format!("for an item in {}", name("a", "queue")),
         (Kind::Thread | Kind::Process | Kind::Child, _) => match &edge.held_by {
-            Some(holder) => format!("for {} to end", who(&holder.party, false)),
+            Some(holder) => {
+                let other = holder.party.pid != edge.waiter.pid;
+                format!("for {} to end", who(&holder.party, other))
+            }
             None => "for its end".to_owned(),
         },
         (Kind::Task, _) => format!("for {}", name("a", "task")),
