@@ -236,21 +236,19 @@ Acquire::Check-Date "false";
     }
 }
 
-/// The Debian archive that this host uses itself.
+/// The Debian archive that this host uses itself. Asked of the configuration: a new machine has no lists yet.
 fn mirror() -> Result<String> {
-    let listed = output(command("apt-get").args([
-        "indextargets",
-        "--format",
-        "$(REPO_URI)",
-        "Created-By: Packages",
-    ]))?;
-    let found = listed
-        .lines()
-        .map(|line| line.trim_end_matches('/'))
-        .find(|line| line.ends_with("/debian"));
+    let listed = output(command("apt-get").args(["--print-uris", "update"]))?;
+    let found = listed.lines().find_map(archive_of);
     found
         .map(str::to_owned)
         .context("the host's apt knows no Debian archive")
+}
+
+/// `…/debian` out of `'…/debian/dists/bookworm/InRelease' …`
+fn archive_of(line: &str) -> Option<&str> {
+    let (archive, _) = line.strip_prefix('\'')?.split_once("/dists/")?;
+    archive.ends_with("/debian").then_some(archive)
 }
 
 /// The numbers in a version, for putting versions in order: enough for those of one package.
@@ -276,6 +274,16 @@ mod tests {
         );
         assert!(Offer::parse("'http://mirror/a' a 1 MD5Sum:abb0").is_none());
         assert!(Offer::parse("'http://mirror/a' ../a 1 SHA256:abb0").is_none());
+    }
+
+    #[test]
+    fn the_archive_is_that_of_debian_itself() {
+        let line = "'http://mirror/debian/dists/bookworm/InRelease' mirror_debian_dists_bookworm_InRelease 0";
+        assert_eq!(archive_of(line), Some("http://mirror/debian"));
+        assert_eq!(
+            archive_of("'http://mirror/debian-security/dists/a/InRelease' a 0"),
+            None
+        );
     }
 
     #[test]
