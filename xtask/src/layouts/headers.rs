@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use cpython::layout::{ABSENT, Layout, StructSpec};
+use cpython::layout::{ABSENT, Layout, StructSpec, Version};
 use testkit::{Interpreter, Scratch};
 
 use super::rows::Rows;
@@ -69,7 +69,6 @@ pub fn read(interpreter: &Interpreter, source: &Source, with_gil: &Rows) -> Resu
         .args([
             "-Wl,--unresolved-symbols=ignore-all",
             "-DPy_GIL_DISABLED=1",
-            "-UNDEBUG",
             "-DNDEBUG",
         ])
         .arg("-I")
@@ -99,6 +98,27 @@ pub fn read(interpreter: &Interpreter, source: &Source, with_gil: &Rows) -> Resu
         }
     }
     Ok(rows)
+}
+
+/// The version of the headers that came with an interpreter; it can be another patch release than the interpreter's.
+pub fn version(interpreter: &Interpreter) -> Option<Version> {
+    let text = std::fs::read_to_string(include(interpreter)?.join("patchlevel.h")).ok()?;
+    let number = |name: &str| {
+        let lines = text
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut values = lines.filter_map(|words| match words.as_slice() {
+            ["#define", found, value, ..] if *found == name => value.parse().ok(),
+            _ => None,
+        });
+        values.next()
+    };
+    let (major, minor, micro) = (
+        number("PY_MAJOR_VERSION")?,
+        number("PY_MINOR_VERSION")?,
+        number("PY_MICRO_VERSION")?,
+    );
+    Some(Version::new(major, minor, micro).free_threaded())
 }
 
 fn include(interpreter: &Interpreter) -> Option<PathBuf> {

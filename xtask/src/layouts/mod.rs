@@ -123,7 +123,9 @@ impl Made {
 
     /// The rows of a build that has headers alone, where there is a build with the GIL to take the rest from.
     fn read_headers(&mut self, interpreter: &Interpreter) -> Result<()> {
-        let version = sources::version(interpreter);
+        let Some(version) = headers::version(interpreter) else {
+            return Ok(());
+        };
         let with_gil = self
             .rows
             .iter()

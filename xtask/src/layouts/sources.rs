@@ -108,7 +108,7 @@ pub fn parse_named(text: &str) -> Result<Source> {
     };
     Ok(Source {
         version,
-        origin: "files that were given".to_owned(),
+        origin: "debug files".to_owned(),
         files,
     })
 }

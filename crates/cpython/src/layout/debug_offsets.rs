@@ -95,16 +95,26 @@ fn word(bytes: &[u8], index: usize) -> Result<u64, DebugOffsetsError> {
 }
 
 impl Layout {
-    /// The layout of a process by its debug offsets, over the table of its version.
+    /// The layout of a process by its debug offsets, over the table of its minor version that is most like it.
     ///
     /// # Errors
     /// When there are none, or they are of an unknown version, or make no sense.
     pub fn from_debug_offsets(bytes: &[u8]) -> Result<(Layout, DebugInfo), DebugOffsetsError> {
         let version = version(bytes)?;
-        let mut layout =
-            Layout::for_version(&version).ok_or(DebugOffsetsError::Unknown(version))?;
-        let info = layout.with_debug_offsets(bytes)?;
-        Ok((layout, info))
+        let mut best: Option<(Layout, DebugInfo)> = None;
+        let mut variants: Vec<_> = Layout::variants(&version).collect();
+        variants.sort_by_key(|(variant, _)| variant.micro.abs_diff(version.micro));
+        for (_, mut layout) in variants {
+            let info = layout.with_debug_offsets(bytes)?;
+            let corrections = |(_, info): &(Layout, DebugInfo)| info.corrected.len();
+            if best
+                .as_ref()
+                .is_none_or(|best| info.corrected.len() < corrections(best))
+            {
+                best = Some((layout, info));
+            }
+        }
+        best.ok_or(DebugOffsetsError::Unknown(version))
     }
 
     /// Takes the debug offsets of a process, [`DEBUG_OFFSETS_SIZE`] bytes from the start of its `_PyRuntime` or as
@@ -125,8 +135,49 @@ impl Layout {
         for group in groups {
             words.take(group, &mut layout, &mut corrected)?;
         }
+        layout.follow(self);
         *self = layout;
         Ok(DebugInfo { version, corrected })
+    }
+}
+
+impl Layout {
+    /// Moves what the debug offsets do not tell of with what they do tell of; `table` is the layout before them.
+    fn follow(&mut self, table: &Layout) {
+        // The fields that `_PyThreadStateImpl` adds begin where the thread state ends.
+        let (old, new) = (table.thread_state.size, self.thread_state.size);
+        if old != new {
+            let moved = &mut self.thread_state_impl;
+            moved.size = (moved.size + new).saturating_sub(old);
+            for offset in [
+                moved.asyncio_running_loop.raw_mut(),
+                moved.asyncio_running_task.raw_mut(),
+                moved.asyncio_tasks_head.raw_mut(),
+            ] {
+                move_by(offset, old, new);
+            }
+        }
+        // Both lie in the state of imports.
+        if let (Some(old), Some(new)) = (
+            table.interpreter.modules.offset(),
+            self.interpreter.modules.offset(),
+        ) {
+            move_by(self.interpreter.importlib.raw_mut(), old, new);
+        }
+        // It lies behind the allocator's state, which differs between patch releases.
+        if table.interpreter.size != self.interpreter.size {
+            *self.interpreter.asyncio_tasks_head.raw_mut() = ABSENT;
+        }
+    }
+}
+
+/// Moves an offset from what follows `old` to what follows `new`; an offset that leaves the range is absent.
+fn move_by(offset: &mut u32, old: u64, new: u64) {
+    if *offset != ABSENT {
+        let moved = (u64::from(*offset) + new).checked_sub(old);
+        *offset = moved
+            .and_then(|moved| u32::try_from(moved).ok())
+            .unwrap_or(ABSENT);
     }
 }
 

@@ -112,7 +112,7 @@ macro_rules! foreign {
 
                 /// From a row of the tables: the size, then the offset of each field of `columns`.
                 /// What the row lacks is absent.
-                fn from_row(columns: &[&str], row: &[u32]) -> Self {
+                pub(super) fn from_row(columns: &[&str], row: &[u32]) -> Self {
                     let size = row.first().copied().filter(|size| *size != $crate::layout::ABSENT);
                     let offset = |name: &str| {
                         let column = columns.iter().position(|column| *column == name)?;

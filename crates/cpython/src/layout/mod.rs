@@ -4,6 +4,7 @@
 pub mod debug_offsets;
 mod declarations;
 mod field;
+mod refine;
 mod table;
 #[rustfmt::skip]
 mod tables;
@@ -13,6 +14,7 @@ mod version;
 pub use debug_offsets::{Correction, DebugInfo, DebugOffsetsError};
 pub use declarations::*;
 pub use field::{ABSENT, Field, FieldSpec, StructSpec};
+pub use refine::REFINABLE;
 pub use table::{Table, columns, tables};
 pub use traits::*;
 pub use version::{FINAL, Version};

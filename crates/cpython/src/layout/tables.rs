@@ -337,7 +337,7 @@ pub(super) static TABLES: &[Table] = &[
     },
     Table {
         version: Version::new(3, 11, 2),
-        source: "files that were given",
+        source: "debug files",
         rows: &[
             &[166688, 40, 48, 576, 360, 80, 24, X, X], // Runtime
             &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
@@ -669,7 +669,7 @@ pub(super) static TABLES: &[Table] = &[
     },
     Table {
         version: Version::new(3, 13, 5),
-        source: "files that were given",
+        source: "debug files",
         rows: &[
             &[283376, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[194976, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
@@ -752,7 +752,7 @@ pub(super) static TABLES: &[Table] = &[
     },
     Table {
         version: Version::new(3, 13, 18),
-        source: "files that were given",
+        source: "debug files",
         rows: &[
             &[283408, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[194984, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
@@ -1000,7 +1000,7 @@ pub(super) static TABLES: &[Table] = &[
         ],
     },
     Table {
-        version: Version::new(3, 14, 9).free_threaded(),
+        version: Version::new(3, 14, 10).free_threaded(),
         source: "its headers",
         rows: &[
             &[365624, 808, 816, X, X, 832, 784, X, 1256], // Runtime
@@ -1166,7 +1166,7 @@ pub(super) static TABLES: &[Table] = &[
         ],
     },
     Table {
-        version: Version::new(3, 15, 1).free_threaded(),
+        version: Version::new(3, 15, 2).free_threaded(),
         source: "its headers",
         rows: &[
             &[409296, 936, 944, X, X, 960, 912, X, 1384], // Runtime
