@@ -12,6 +12,7 @@ pub mod layout;
 pub mod number;
 pub mod object;
 pub mod raw;
+pub mod reach;
 pub mod read;
 pub mod reader;
 pub mod render;

@@ -9,6 +9,8 @@ use std::rc::Rc;
 
 /// Most classes that a method resolution order is followed through.
 const MRO_LIMIT: usize = 128;
+/// Most metaclasses of metaclasses.
+const META_LIMIT: usize = 8;
 /// Most members that are read of one class.
 const MEMBERS_LIMIT: u64 = 256;
 /// Most bytes of a name in C.
@@ -155,7 +157,7 @@ impl Reader<'_> {
     fn read_type(&self, ty: Address) -> Result<TypeInfo, ReadError> {
         let layout = &self.layout.type_object;
         let meta = self.type_of(ty)?;
-        if self.get(meta, layout.tp_flags)? & flags::TYPE == 0 {
+        if self.get(meta, layout.tp_flags)? & flags::TYPE == 0 || !self.ends_in_type(meta)? {
             return Err(ReadError::Nonsense(ty));
         }
         let type_flags = self.get(ty, layout.tp_flags)?;
@@ -194,6 +196,20 @@ impl Reader<'_> {
             mro,
             made_in_python,
         })
+    }
+
+    /// Whether the types of types from `meta` on end in `type`, the one that is its own type: no other memory
+    /// looks so by chance.
+    fn ends_in_type(&self, meta: Address) -> Result<bool, ReadError> {
+        let mut at = meta;
+        for _ in 0..META_LIMIT {
+            let next = self.type_of(at)?;
+            if next == at {
+                return Ok(true);
+            }
+            at = next;
+        }
+        Ok(false)
     }
 
     fn name_at(&self, ty: Address, field: crate::layout::Field<Address>) -> Option<String> {
