@@ -3,7 +3,7 @@
 use super::kind::Kind;
 use super::path::Label;
 use super::{Link, Links, Question, World};
-use crate::generator::generator_frame;
+use crate::generator::{GeneratorState, generator_frame, generator_state};
 use crate::object::flags;
 use crate::reader::Reader;
 use process::ReadError;
@@ -72,11 +72,13 @@ impl<'a> World<'a> {
                     .extend(entries.iter().map(|(name, value)| (name.clone(), *value)));
             }
             Kind::Class => self.class(object, links)?,
-            Kind::Generator => {
-                if let Some(frame) = generator_frame(&self.reader, object) {
-                    *links = self.frame_links(&frame);
+            Kind::Generator => match generator_frame(&self.reader, object) {
+                Some(frame) => *links = self.frame_links(&frame),
+                None => {
+                    let state = generator_state(&self.reader, object);
+                    links.partial = state != Ok(GeneratorState::Cleared);
                 }
-            }
+            },
             Kind::WeakRef => {
                 let layout = &self.reader.layout.weak_ref;
                 other(links, self.reader.get(object, layout.wr_object)?);
