@@ -22,15 +22,17 @@ const MODULES: [&str; 8] = [
 
 #[test]
 fn rows_are_what_the_interpreters_say() {
-    for interpreter in interpreters().filter(|interpreter| interpreter.dwarf) {
-        let exact = tables()
+    // Another patch release than a table's is corrected by what the process tells of itself.
+    let in_tables = |interpreter: &&Interpreter| {
+        tables()
             .iter()
-            .any(|table| table.version == version(interpreter));
-        if !exact {
-            // Another patch release than the table's: what it tells of itself corrects the table.
+            .any(|table| table.version == version(interpreter))
+    };
+    for interpreter in interpreters().filter(in_tables) {
+        let files = files(interpreter);
+        if files.is_empty() {
             continue;
         }
-        let files = files(interpreter);
         let mut wrong = Vec::new();
         for (spec, row) in Layout::SPECS.iter().zip(layout(interpreter).to_rows()) {
             compare(spec, &row, &files, &mut wrong);
@@ -40,10 +42,61 @@ fn rows_are_what_the_interpreters_say() {
             "{interpreter}; run `cargo xtask layouts`\n{}",
             wrong.join("\n")
         );
+        string_bits(interpreter, &files);
     }
 }
 
+/// The bits of a string's `state`, which are no row of the tables.
+fn string_bits(interpreter: &Interpreter, files: &[ObjectFile]) {
+    let fields: [&[&str]; 4] = [
+        &["state.kind"],
+        &["state.compact"],
+        &["state.ascii"],
+        &["state"],
+    ];
+    let found = dwarfstruct::locate(files, &["PyASCIIObject"], &fields)
+        .expect("its DWARF can be read")
+        .expect("it has strings");
+    let places: Vec<dwarfstruct::Place> = found
+        .places
+        .into_iter()
+        .map(|place| place.expect("a string has it").1)
+        .collect();
+    let bit = |index: usize| {
+        let (low, _) = places[index].bits.expect("a bit field");
+        (places[index].offset - places[3].offset) * 8 + low
+    };
+    let unicode = layout(interpreter).traits.unicode;
+    let held = [unicode.kind, unicode.compact, unicode.ascii].map(u64::from);
+    assert_eq!(held, [bit(0), bit(1), bit(2)], "{interpreter}");
+}
+
+/// The files that have an interpreter's DWARF: itself and its modules, or the debug files that
+/// `cargo xtask layouts --fetch` keeps.
 fn files(interpreter: &Interpreter) -> Vec<ObjectFile> {
+    let paths = if interpreter.dwarf {
+        own(interpreter)
+    } else {
+        let (major, minor, micro) = interpreter.version;
+        let kept = testkit::pythons_dir().filter(|_| !interpreter.free_threaded);
+        kept.map(|kept| listed(&kept.join(format!(".debug/{major}.{minor}.{micro}"))))
+            .unwrap_or_default()
+    };
+    let open = |path: &PathBuf| match ObjectFile::open(path) {
+        Err(DwarfError::None(_)) => None,
+        file => Some(file.expect("its DWARF can be read")),
+    };
+    paths.iter().filter_map(open).collect()
+}
+
+fn listed(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+fn own(interpreter: &Interpreter) -> Vec<PathBuf> {
     let prefix = interpreter
         .path
         .parent()
@@ -54,22 +107,10 @@ fn files(interpreter: &Interpreter) -> Vec<ObjectFile> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         MODULES.contains(&name.split('.').next().unwrap_or_default())
     };
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(modules)
-        .map(|entries| {
-            entries
-                .flatten()
-                .map(|entry| entry.path())
-                .filter(is_wanted)
-                .collect()
-        })
-        .unwrap_or_default();
-    paths.sort();
+    let mut paths = listed(&modules);
+    paths.retain(is_wanted);
     paths.insert(0, interpreter.object().to_owned());
-    let open = |path: &PathBuf| match ObjectFile::open(path) {
-        Err(DwarfError::None(_)) => None,
-        file => Some(file.expect("its DWARF can be read")),
-    };
-    paths.iter().filter_map(open).collect()
+    paths
 }
 
 fn compare(spec: &StructSpec, row: &[u32], files: &[ObjectFile], wrong: &mut Vec<String>) {
