@@ -15,6 +15,7 @@ pub mod raw;
 pub mod reach;
 pub mod read;
 pub mod reader;
+pub mod refined;
 pub mod render;
 pub mod runtime;
 pub mod sync;

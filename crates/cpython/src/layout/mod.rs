@@ -14,7 +14,6 @@ mod version;
 pub use debug_offsets::{Correction, DebugInfo, DebugOffsetsError};
 pub use declarations::*;
 pub use field::{ABSENT, Field, FieldSpec, StructSpec};
-pub use refine::REFINABLE;
 pub use table::{Table, columns, tables};
 pub use traits::*;
 pub use version::{FINAL, Version};

@@ -8,15 +8,14 @@ use super::{
 
 macro_rules! refinable {
     ($($module:literal $type:literal is $struct:ident in $member:ident;)*) => {
-        /// Types whose instances are a whole struct that differs, or may differ, within a minor version: their
-        /// module and name. [`Layout::refine`] wants their `tp_basicsize`.
-        pub const REFINABLE: &[(&str, &str)] = &[$(($module, $type)),*];
-
         impl Layout {
-            /// Takes each struct of [`REFINABLE`] whose size in the process, as `basicsize` tells it by module and name,
+            /// Takes each of these structs whose size in the process, as `basicsize` tells it by module and name of the type,
             /// is not the one here from another table of the same minor version. A struct that no table has with
             /// that size becomes absent: what is not known is not read. `None` from `basicsize` (the module
             /// is not imported) leaves a struct as it is.
+            ///
+            /// Asked is only what is in doubt: nothing when there is a table of this very version, else the structs
+            /// of which the minor version's tables have more than one size.
             ///
             /// Returns the names of the structs that were changed.
             pub fn refine(
@@ -24,11 +23,17 @@ macro_rules! refinable {
                 version: &Version,
                 basicsize: &dyn Fn(&str, &str) -> Option<u64>,
             ) -> Vec<&'static str> {
+                let variants: Vec<(Version, Layout)> = Layout::variants(version).collect();
                 let mut changed = Vec::new();
+                if variants.len() < 2 || variants.iter().any(|(known, _)| known == version) {
+                    return changed;
+                }
                 $(
                     let have = self.$member.size;
-                    if let Some(size) = basicsize($module, $type).filter(|size| have != 0 && *size != have) {
-                        let mut others = Layout::variants(version).map(|(_, other)| other.$member);
+                    if variants.iter().any(|(_, other)| other.$member.size != have)
+                        && let Some(size) = basicsize($module, $type).filter(|size| *size != have)
+                    {
+                        let mut others = variants.iter().map(|(_, other)| other.$member);
                         self.$member = others
                             .find(|other| other.size == size)
                             .unwrap_or_else(|| $struct::from_row(&[], &[]));
@@ -59,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_lock_is_told_by_its_size() {
-        let version = Version::new(3, 13, 0);
+        let version = Version::new(3, 13, 2);
         let mut layout = Layout::for_version(&version).unwrap();
         assert!(layout.lock.lock_lock.exists());
         assert!(layout.refine(&version, &|_, _| None).is_empty());
@@ -68,5 +73,14 @@ mod tests {
         assert!(layout.lock.mutex.exists() && !layout.lock.lock_lock.exists());
         assert_eq!(layout.refine(&version, &lock(96)), ["Lock"]);
         assert!(!layout.lock.mutex.exists() && layout.lock.size == 0);
+    }
+
+    #[test]
+    fn nobody_is_asked_where_nothing_is_in_doubt() {
+        let never = |_: &str, _: &str| -> Option<u64> { panic!("not in doubt") };
+        for version in [Version::new(3, 13, 0), Version::new(3, 12, 9)] {
+            let mut layout = Layout::for_version(&version).unwrap();
+            assert!(layout.refine(&version, &never).is_empty());
+        }
     }
 }
