@@ -85,6 +85,18 @@ pub struct FieldSpec {
     pub size: usize,
 }
 
+/// Where the element is: at the place where it is expected, as a rule.
+pub(super) fn position<T>(
+    elements: &[T],
+    expected: usize,
+    is_it: impl Fn(&T) -> bool,
+) -> Option<usize> {
+    if elements.get(expected).is_some_and(&is_it) {
+        return Some(expected);
+    }
+    elements.iter().position(is_it)
+}
+
 /// Declares foreign structs: typed fields, each with its paths in DWARF.
 macro_rules! foreign {
     ($( $(#[$doc:meta])* $name:ident / $member:ident = $($dwarf:literal)|+ {
@@ -114,9 +126,11 @@ macro_rules! foreign {
                 /// What the row lacks is absent.
                 pub(super) fn from_row(columns: &[&str], row: &[u32]) -> Self {
                     let size = row.first().copied().filter(|size| *size != $crate::layout::ABSENT);
-                    let offset = |name: &str| {
-                        let column = columns.iter().position(|column| *column == name)?;
-                        row.get(column + 1).copied()
+                    let mut next = 0;
+                    let mut offset = |name: &str| {
+                        let column = $crate::layout::field::position(columns, next, |column| *column == name)?;
+                        next = column + 1;
+                        row.get(next).copied()
                     };
                     $name {
                         size: size.map_or(0, u64::from),
@@ -151,8 +165,10 @@ macro_rules! foreign {
             /// From the tables' rows, one for each struct of `columns`. Both go by name, so that a field declared
             /// since the tables were made is absent, and every other one in its place.
             pub(super) fn from_rows(columns: &[(&str, &[&str])], rows: &[&[u32]], traits: $crate::layout::Traits) -> Self {
-                let row = |name: &str| {
-                    let at = columns.iter().position(|(struct_, _)| *struct_ == name)?;
+                let mut next = 0;
+                let mut row = |name: &str| {
+                    let at = $crate::layout::field::position(columns, next, |(struct_, _)| *struct_ == name)?;
+                    next = at + 1;
                     Some((columns.get(at)?.1, rows.get(at).copied()?))
                 };
                 Layout {
