@@ -11,7 +11,9 @@ mod memory;
 pub mod permission;
 pub mod proc;
 pub mod store;
+pub mod syscalls;
 mod text;
+pub mod threads;
 
 pub use cache::PageCache;
 pub use hold::{HeldThread, Hold, HoldError};
@@ -19,3 +21,5 @@ pub use live::LiveMemory;
 pub use maps::{Mapping, Maps, Perms};
 pub use memory::{Memory, Range, ReadError};
 pub use proc::{ProcError, ProcStatus};
+pub use syscalls::{Blocking, blocking};
+pub use threads::ThreadReader;

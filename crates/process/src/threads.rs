@@ -1,0 +1,187 @@
+//! A process's threads as the kernel sees them: `/proc/PID/task/TID`.
+
+use crate::arch::Arch;
+use crate::proc::{ProcError, Stat, thread_ids};
+use crate::text;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use snapshot::{Address, OsThread, Syscall};
+use std::fmt::Write;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// Length of a clock tick in `/proc`: USER_HZ is 100 on every machine known here.
+const TICK_US: u64 = 10_000;
+/// The files read here are shorter.
+const FILE_BYTES_MAX: usize = 4096;
+
+/// Reads the threads of one process; keeps its directory open and its buffers.
+#[derive(Debug)]
+pub struct ThreadReader {
+    pid: u32,
+    directory: File,
+    name: String,
+    content: Vec<u8>,
+}
+
+impl ThreadReader {
+    /// For process `pid`.
+    pub fn open(pid: u32) -> Result<ThreadReader, ProcError> {
+        let path = PathBuf::from(format!("/proc/{pid}/task"));
+        let directory = File::open(&path).map_err(|error| ProcError::new(pid, &path, error))?;
+        Ok(ThreadReader {
+            pid,
+            directory,
+            name: String::new(),
+            content: vec![0; FILE_BYTES_MAX],
+        })
+    }
+
+    /// All threads, the first one first, in the order of their creation: id and facts. Threads that
+    /// end meanwhile are left out. See [`ThreadReader::read`].
+    pub fn read_all(&mut self, with_syscall: bool) -> Result<Vec<(u32, OsThread)>, ProcError> {
+        let tids = thread_ids(self.pid)?.into_iter();
+        Ok(tids
+            .filter_map(|tid| Some((tid, self.read(tid, with_syscall)?)))
+            .collect())
+    }
+
+    /// The facts of one thread; `None` when it has ended. `with_syscall` asks for the call that it is
+    /// in, and `pc` and `sp`, which are there only while it sleeps; a held thread's registers tell it
+    /// sooner. Being held counts as a context switch or two and costs a few microseconds of CPU time.
+    pub fn read(&mut self, tid: u32, with_syscall: bool) -> Option<OsThread> {
+        let mut thread = self.read_stat(tid)?;
+        if let Some((run_us, runs)) = self.file(tid, "schedstat").and_then(parse_schedstat) {
+            thread.cpu_us = run_us;
+            thread.switches = Some(runs);
+        } else {
+            thread.switches = self.file(tid, "status").and_then(parse_switches);
+        }
+        if with_syscall && let Some(place) = self.file(tid, "syscall").and_then(parse_syscall) {
+            thread.syscall = place.syscall;
+            thread.sp = Some(place.sp);
+            thread.pc = Some(place.pc);
+        }
+        Some(thread)
+    }
+
+    fn read_stat(&mut self, tid: u32) -> Option<OsThread> {
+        let stat = Stat::parse(self.file(tid, "stat")?)?;
+        Some(OsThread {
+            comm: String::from_utf8_lossy(stat.comm).into_owned(),
+            state: stat.state,
+            cpu_us: stat.cpu_ticks.saturating_mul(TICK_US),
+            ..OsThread::default()
+        })
+    }
+
+    /// The content of one of the thread's files, as far as the buffer holds it.
+    fn file(&mut self, tid: u32, name: &str) -> Option<&[u8]> {
+        self.name.clear();
+        write!(self.name, "{tid}/{name}").ok()?;
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let file = openat(&self.directory, self.name.as_str(), flags, Mode::empty()).ok()?;
+        let count = nix::unistd::read(&file, &mut self.content).ok()?;
+        self.content.get(..count)
+    }
+}
+
+/// `schedstat`: time on a CPU in nanoseconds, time waited for one, how often it got one.
+fn parse_schedstat(content: &[u8]) -> Option<(u64, u64)> {
+    let mut fields = text::fields(content.trim_ascii_end());
+    let run_ns = text::decimal(fields.next()?)?;
+    let runs = text::decimal(fields.nth(1)?)?;
+    Some((run_ns / 1000, runs))
+}
+
+/// The two counts of context switches in `status`, added.
+fn parse_switches(content: &[u8]) -> Option<u64> {
+    let counts = text::lines(content).filter_map(|line| {
+        let (key, value) = text::split(line, b':')?;
+        let counted = key.ends_with(b"voluntary_ctxt_switches");
+        text::decimal(value.trim_ascii()).filter(|_| counted)
+    });
+    counts.reduce(u64::saturating_add)
+}
+
+/// Where a sleeping thread is.
+#[derive(Debug, PartialEq, Eq)]
+struct SleepingPlace {
+    syscall: Option<Syscall>,
+    sp: Address,
+    pc: Address,
+}
+
+/// `syscall`: `running`, or `-1 SP PC` outside of a call, or number, six arguments, SP and PC.
+fn parse_syscall(content: &[u8]) -> Option<SleepingPlace> {
+    let mut fields = text::fields(content.trim_ascii_end());
+    let number = fields.next()?;
+    let mut word = || text::hexadecimal(fields.next()?.strip_prefix(b"0x")?);
+    let mut syscall = None;
+    if number != b"-1" {
+        let number = text::decimal(number)?;
+        let mut args = [0; 6];
+        for arg in &mut args {
+            *arg = word()?;
+        }
+        let name = Arch::host().map_or("", |arch| arch.call_name(number));
+        syscall = Some(Syscall {
+            number,
+            name: name.to_owned(),
+            args,
+        });
+    }
+    Some(SleepingPlace {
+        syscall,
+        sp: Address(word()?),
+        pc: Address(word()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeping_thread_tells_its_call() {
+        let place = parse_syscall(b"202 0x7f00 0x189 0x0 0x0 0x0 0xffffffff 0x7ffc00 0x7f12\n");
+        let place = place.expect("well-formed");
+        let call = place.syscall.expect("inside");
+        assert_eq!(
+            (call.number, call.args[0], call.args[5]),
+            (202, 0x7f00, 0xffff_ffff)
+        );
+        assert_eq!((place.sp, place.pc), (Address(0x7f_fc00), Address(0x7f12)));
+        let place = parse_syscall(b"-1 0x10 0x20\n").expect("well-formed");
+        assert_eq!((place.syscall, place.pc), (None, Address(0x20)));
+        for text in [
+            &b"running\n"[..],
+            b"",
+            b"1 0x1\n",
+            b"-1",
+            b"-2 0x1 0x2",
+            b"7 1 2 3 4 5 6 7 8",
+        ] {
+            assert_eq!(parse_syscall(text), None);
+        }
+    }
+
+    #[test]
+    fn counts_are_read_or_unknown() {
+        assert_eq!(parse_schedstat(b"123456 99 7\n"), Some((123, 7)));
+        assert_eq!(parse_schedstat(b"1 2"), None);
+        let status = b"Name:\tx\nvoluntary_ctxt_switches:\t10\nnonvoluntary_ctxt_switches:\t5\n";
+        assert_eq!(parse_switches(status), Some(15));
+        assert_eq!(parse_switches(b""), None);
+    }
+
+    #[test]
+    fn our_own_threads_are_read() {
+        let mut reader = ThreadReader::open(std::process::id()).expect("our own");
+        let threads = reader.read_all(true).expect("our own");
+        let own = nix::unistd::gettid().as_raw().unsigned_abs();
+        let (_, thread) = threads.iter().find(|(tid, _)| *tid == own).expect("listed");
+        assert_eq!(thread.state, 'R');
+        assert!(thread.switches.is_some());
+    }
+}
