@@ -1,6 +1,7 @@
 //! How each CPython lays out its objects, read into a snapshot.
 
 pub mod attributes;
+pub mod bytecode;
 pub mod caches;
 pub mod code;
 pub mod containers;
