@@ -80,20 +80,16 @@ pub(crate) fn finding(
 
 /// A holder that does not wait itself is a place of interest too.
 fn add_culprit(finding: &mut Finding, knot: &[Told]) {
-    for told in knot {
-        if let Some(holder) = told.edge.held_by.as_ref().filter(|h| !h.ended) {
-            let known = |p: &Party| {
-                p.pid == holder.party.pid
-                    && p.tid == holder.party.tid
-                    && p.task == holder.party.task
-            };
-            if !finding.places.iter().any(known) {
-                let place = holder.now.clone().unwrap_or_default();
-                finding.places.push(Party {
-                    place,
-                    ..holder.party.clone()
-                });
-            }
+    let key = |p: &Party| (p.pid, p.tid, p.task.clone());
+    let mut seen: BTreeSet<_> = finding.places.iter().map(key).collect();
+    let holders = knot.iter().filter_map(|t| t.edge.held_by.as_ref());
+    for holder in holders.filter(|h| !h.ended) {
+        if seen.insert(key(&holder.party)) {
+            let place = holder.now.clone().unwrap_or_default();
+            finding.places.push(Party {
+                place,
+                ..holder.party.clone()
+            });
         }
     }
 }
@@ -225,9 +221,4 @@ pub(crate) fn spans_processes(root: &Root) -> bool {
         .collect::<BTreeSet<_>>()
         .len()
         > 1
-}
-
-/// Where a stuck thread of a loop is, for those who look for it.
-pub(crate) fn is_told(root: &Root, actor: Actor) -> bool {
-    root.knot.contains(&actor) || root.followers.contains(&actor)
 }

@@ -93,9 +93,8 @@ pub(crate) fn kept_by(knots: &Knots<'_, '_>, stuck: &Stuck, actor: Actor, root: 
     let mut best = Kept::default();
     for first in firsts {
         let mut kept = follow(knots, &is_stuck, (start, first), within);
-        if root.kind != FindingKind::Deadlock && kept.by_reach
-            || kept.provider == Some(actor) && kept.by_reach
-        {
+        let foreign = root.kind != FindingKind::Deadlock || kept.provider == Some(actor);
+        if kept.by_reach && foreign {
             kept.provider = None;
         }
         let better = best.gate.is_none() && best.provider.is_none();

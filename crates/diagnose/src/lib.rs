@@ -127,6 +127,7 @@ pub use text::{Line, Role, Text, explain};
 
 use lasting::Lasting;
 use snapshot::Snapshot;
+use std::collections::HashSet;
 use world::{Actor, World};
 
 /// Judges what a look found; `earlier` is a look at the same target 100 ms or more before.
@@ -135,16 +136,16 @@ pub fn diagnose(now: &Snapshot, earlier: Option<&Snapshot>) -> Report {
     let mut knots = gates::Knots::build(&world);
     let stuck = roots::find(&mut knots);
     let mut findings = Vec::new();
-    let mut told = Vec::new();
+    let mut told: HashSet<Actor> = HashSet::new();
     let mut lasting = Lasting::default();
     for root in &stuck.roots {
         if let Some(finding) = compose::finding(&knots, &stuck, root, earlier) {
             findings.push(finding);
-            told.push(root);
+            told.extend(root.knot.iter().chain(&root.followers));
             lasting.wants_second_look |= earlier.is_none() && compose::spans_processes(root);
         }
     }
-    let is_told = |actor: Actor| told.iter().any(|root| compose::is_told(root, actor));
+    let is_told = |actor: Actor| told.contains(&actor);
     lasting::gil(&world, earlier, &is_told, &mut lasting);
     lasting::loops(&world, earlier, &is_told, &mut lasting);
     findings.append(&mut lasting.findings);

@@ -193,11 +193,9 @@ impl Cores<'_, '_, '_> {
         let kind = self.kind_of_cycle(&nodes, &gates, actors.len(), waiting.len());
         let start = waiting.first().copied().unwrap_or(first);
         let mut knot = self.walk(start, &nodes);
-        for actor in waiting.into_iter().chain(actors) {
-            if !knot.contains(&actor) {
-                knot.push(actor);
-            }
-        }
+        let mut seen: BTreeSet<Actor> = knot.iter().copied().collect();
+        let rest = waiting.into_iter().chain(actors);
+        knot.extend(rest.filter(|&actor| seen.insert(actor)));
         Some(Root {
             kind,
             knot,
@@ -461,6 +459,7 @@ impl Cores<'_, '_, '_> {
         });
         let Some((p, t)) = waiter else { return false };
         let mut own = 0;
+        let waiters: BTreeSet<Actor> = knot.iter().copied().collect();
         for actor in self
             .could_open(node)
             .into_iter()
@@ -473,7 +472,7 @@ impl Cores<'_, '_, '_> {
                     let free = self.is_free_but_for_slot(actor);
                     own += usize::from(here && free);
                 }
-                _ if knot.contains(&actor) => {}
+                _ if waiters.contains(&actor) => {}
                 _ => return false,
             }
         }
@@ -503,11 +502,9 @@ fn merge(best: &mut Option<Root>, other: Option<Root>) {
     if other.kind < best.kind {
         std::mem::swap(best, &mut other);
     }
-    for actor in other.knot {
-        if !best.knot.contains(&actor) {
-            best.knot.push(actor);
-        }
-    }
+    let mut seen: BTreeSet<Actor> = best.knot.iter().copied().collect();
+    best.knot
+        .extend(other.knot.into_iter().filter(|&actor| seen.insert(actor)));
     best.nodes.append(&mut other.nodes);
 }
 

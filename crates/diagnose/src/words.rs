@@ -172,13 +172,9 @@ impl Story<'_> {
     }
 
     fn list(&self) -> String {
-        let mut names: Vec<String> = Vec::new();
-        for told in self.knot {
-            let name = self.who(&told.edge.waiter);
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        let mut seen = std::collections::BTreeSet::new();
+        let all = self.knot.iter().map(|told| self.who(&told.edge.waiter));
+        let names: Vec<String> = all.filter(|name| seen.insert(name.clone())).collect();
         enumerate(&names)
     }
 
