@@ -1,10 +1,11 @@
 //! What one look keeps so that nothing is read twice.
 
+use crate::bytecode::Dialect;
 use crate::code::CodeCache;
 use crate::object::TypeCache;
 
 /// Kept over the looks at one process; everything in it is checked again or dropped when a new look begins.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Caches {
     /// Code objects by address.
     pub codes: CodeCache,
@@ -13,6 +14,14 @@ pub struct Caches {
 }
 
 impl Caches {
+    /// Empty ones, for a process whose bytecode is of this dialect.
+    pub fn new(dialect: &'static Dialect) -> Self {
+        Caches {
+            codes: CodeCache::new(dialect),
+            types: TypeCache::default(),
+        }
+    }
+
     /// Begins a new look: what the target may have freed meanwhile is checked before it is used again.
     pub fn begin_look(&self) {
         self.codes.begin_look();

@@ -1,5 +1,6 @@
 //! Code objects: names, lines, variables, instructions.
 
+use crate::bytecode::{Dialect, LineTable, Position};
 use crate::raw::Raw;
 use crate::reader::Reader;
 use process::ReadError;
@@ -90,6 +91,8 @@ pub struct CodeInfo {
     pub names: Address,
     /// `co_linetable` (`co_lnotab` up to 3.9).
     pub linetable: Vec<u8>,
+    /// What its instructions mean.
+    pub dialect: &'static Dialect,
     /// Thread-local copies of the instructions (3.14t+); null without.
     copies: Address,
     exception_table_at: Address,
@@ -173,6 +176,7 @@ impl CodeInfo {
             consts: raw.get(reader, fields.co_consts)?,
             names: raw.get(reader, fields.co_names)?,
             linetable: reader.bytes_object(raw.get(reader, fields.co_linetable)?, TABLE_MAX)?,
+            dialect: reader.codes.dialect,
             copies: raw.find(reader, fields.co_tlbc)?.unwrap_or(Address::NULL),
             exception_table_at: raw
                 .find(reader, fields.co_exceptiontable)?
@@ -189,6 +193,17 @@ impl CodeInfo {
     /// Whether its local variables lie in slots; otherwise (modules, class bodies, `exec`) in a namespace.
     pub fn is_optimized(&self) -> bool {
         self.flags & CO_OPTIMIZED != 0
+    }
+
+    /// Where the instruction at `offset` (bytes) comes from in the file; `None` for one that comes from nowhere.
+    pub fn position_at(&self, offset: usize) -> Option<Position> {
+        let offset = u32::try_from(offset).ok()?;
+        LineTable::new(self.dialect, &self.linetable, self.first_line).position_at(offset)
+    }
+
+    /// The line of the instruction at `offset` (bytes), from 1.
+    pub fn line_at(&self, offset: usize) -> Option<u32> {
+        self.position_at(offset).map(|position| position.line)
     }
 
     /// The instructions as they stand in memory: specialised and instrumented ones included (3.11+).
@@ -429,8 +444,9 @@ impl Identity {
 }
 
 /// Code objects that were read, by address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CodeCache {
+    dialect: &'static Dialect,
     codes: RefCell<HashMap<Address, Known>>,
     /// Names and paths of this look: most code objects share theirs.
     texts: RefCell<HashMap<Address, Rc<str>>>,
@@ -448,6 +464,22 @@ struct Known {
 }
 
 impl CodeCache {
+    /// An empty one, for a process whose bytecode is of this dialect.
+    pub fn new(dialect: &'static Dialect) -> Self {
+        CodeCache {
+            dialect,
+            codes: RefCell::default(),
+            texts: RefCell::default(),
+            code_type: Cell::default(),
+            look: Cell::default(),
+        }
+    }
+
+    /// The bytecode of the process.
+    pub fn dialect(&self) -> &'static Dialect {
+        self.dialect
+    }
+
     /// From now on each code object is checked once before it is used again.
     pub fn begin_look(&self) {
         let ended = self.look.get();

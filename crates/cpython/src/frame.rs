@@ -2,18 +2,12 @@
 
 mod walk;
 
-pub use walk::{FRAMES_MAX, Walk, frames_of_thread, interpreter_frame};
+pub use walk::{FRAMES_MAX, Step, Walk, frames_of_thread, interpreter_frame, object_frame};
 
 use crate::code::{CodeInfo, LocalKind};
 use crate::reader::Reader;
 use snapshot::Address;
 use std::rc::Rc;
-
-/// The bits of a stack reference that are no part of the address (3.14+). Objects are aligned to 8 bytes or
-/// more, so before 3.14 these bits are never set.
-const TAG_BITS: u64 = 0b111;
-/// A tagged integer, no object (3.14+).
-const TAG_INT: u64 = 0b11;
 
 /// An entry of a frame's block stack (up to 3.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +56,13 @@ pub struct RawFrame {
 impl RawFrame {
     /// The current line, from 1; `None` where the code has none there.
     pub fn line(&self) -> Option<u32> {
-        None
+        self.code.line_at(self.offset)
     }
 
     /// The current column, from 1, in UTF-8 bytes (3.11+).
     pub fn column(&self) -> Option<u32> {
-        None
+        let position = self.code.position_at(self.offset)?;
+        position.column.map(|column| column.saturating_add(1))
     }
 
     /// The local variable in this slot, a cell's content if it is one, without tags; `None`: unbound or not readable.
@@ -114,15 +109,7 @@ impl RawFrame {
 
 /// The object that a stack reference at `place` is to.
 fn reference(reader: &Reader<'_>, place: Address) -> Option<Address> {
-    untagged(reader.scalar(place).ok()?)
-}
-
-/// The object of a stack reference; `None` for a null one and for a tagged integer.
-pub fn untagged(reference: Address) -> Option<Address> {
-    if reference.0 & TAG_INT == TAG_INT {
-        return None;
-    }
-    Address(reference.0 & !TAG_BITS).non_null()
+    reader.layout.traits.untag(reader.scalar(place).ok()?)
 }
 
 fn is_cell(reader: &Reader<'_>, object: Address) -> bool {

@@ -23,3 +23,4 @@ pub mod sync;
 pub mod tasks;
 pub mod text;
 pub mod threads;
+pub mod traceback;

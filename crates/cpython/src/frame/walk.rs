@@ -1,7 +1,8 @@
 //! From a thread's innermost frame outwards.
 
-use super::{Block, RawFrame, untagged};
+use super::{Block, RawFrame};
 use crate::code::CodeInfo;
+use crate::layout::{FrameOwner, InstructionForm};
 use crate::raw::Raw;
 use crate::reader::Reader;
 use process::ReadError;
@@ -11,11 +12,6 @@ use snapshot::Address;
 pub const FRAMES_MAX: usize = 100_000;
 /// Most entries of a block stack (`CO_MAXBLOCKS` is 20).
 const BLOCKS_MAX: usize = 64;
-
-/// `_frameowner`: part of a generator, coroutine or asynchronous generator.
-const OWNED_BY_GENERATOR: i8 = 1;
-/// `_frameowner`: from here on the interpreter's own, without code of Python's (3.12+).
-const OWNED_BY_INTERPRETER: i8 = 3;
 
 /// The frames of a thread.
 #[derive(Debug, Clone, Default)]
@@ -96,7 +92,7 @@ fn mark_entry(frames: &mut [RawFrame]) {
 }
 
 /// The `PyFrameObject` at `address` (up to 3.10).
-pub(crate) fn object_frame(reader: &Reader<'_>, address: Address) -> Result<Step, ReadError> {
+pub fn object_frame(reader: &Reader<'_>, address: Address) -> Result<Step, ReadError> {
     let fields = &reader.layout.frame_object;
     let raw = Raw::read(reader, address, fields.size)?;
     let code = CodeInfo::read(reader, raw.get(reader, fields.f_code)?)?;
@@ -106,18 +102,18 @@ pub(crate) fn object_frame(reader: &Reader<'_>, address: Address) -> Result<Step
             .ok()
             .filter(|slots| *slots <= code.stacksize)
     };
-    // Up to 3.9 `f_lasti` counts bytes and the stack's top is an address; 3.10 counts code units and slots.
-    let (unit, stack_depth) = match raw.find(reader, fields.f_stacktop)? {
-        Some(top) => (
-            1,
-            top.0
-                .checked_sub(stack.0)
-                .and_then(|bytes| in_use(bytes / 8)),
-        ),
-        None => {
-            let depth = raw.get(reader, fields.f_stackdepth)?;
-            (2, u64::try_from(depth).ok().and_then(in_use))
-        }
+    let stack_depth = match raw.find(reader, fields.f_stacktop)? {
+        Some(top) => top
+            .0
+            .checked_sub(stack.0)
+            .and_then(|bytes| in_use(bytes / 8)),
+        None => u64::try_from(raw.get(reader, fields.f_stackdepth)?)
+            .ok()
+            .and_then(in_use),
+    };
+    let unit = match reader.layout.traits.instruction {
+        InstructionForm::LastByte => 1,
+        _ => 2,
     };
     let offset = usize::try_from(raw.get(reader, fields.f_lasti)?)
         .ok()
@@ -172,16 +168,20 @@ pub fn interpreter_frame(reader: &Reader<'_>, address: Address) -> Result<Step, 
     let fields = &reader.layout.interpreter_frame;
     let raw = Raw::read(reader, address, fields.size)?;
     let previous = raw.get(reader, fields.previous)?;
-    let owner = raw.get(reader, fields.owner)?;
-    if owner >= OWNED_BY_INTERPRETER {
+    let traits = &reader.layout.traits;
+    let nonsense = ReadError::Nonsense(address);
+    let owner = traits
+        .frame_owner(raw.get(reader, fields.owner)?)
+        .ok_or(nonsense)?;
+    if owner == FrameOwner::Shim {
         return Ok(Step {
             frame: None,
             previous,
         });
     }
-    let executable = untagged(raw.get(reader, fields.executable)?);
-    let code = CodeInfo::read(reader, executable.ok_or(ReadError::Nonsense(address))?)?;
-    let owned = owner == OWNED_BY_GENERATOR;
+    let executable = traits.untag(raw.get(reader, fields.executable)?);
+    let code = CodeInfo::read(reader, executable.ok_or(nonsense)?)?;
+    let owned = owner == FrameOwner::Generator;
     let locals = reader.place(address, fields.localsplus)?;
     let stack = locals.plus(code.nlocalsplus as u64 * 8);
     let offset = offset_of(reader, &raw, &code)?;
@@ -196,7 +196,9 @@ pub fn interpreter_frame(reader: &Reader<'_>, address: Address) -> Result<Step, 
         blocks: Vec::new(),
         globals: raw.get(reader, fields.f_globals)?,
         namespace: namespace_of(&code, namespace),
-        function: untagged(raw.get(reader, fields.funcobj)?).unwrap_or(Address::NULL),
+        function: traits
+            .untag(raw.get(reader, fields.funcobj)?)
+            .unwrap_or(Address::NULL),
         generator: generator_of(reader, address).filter(|_| owned),
         entry: raw
             .find(reader, fields.is_entry)?

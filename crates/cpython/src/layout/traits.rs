@@ -29,6 +29,8 @@ pub struct Traits {
     pub rlock_count_bias: u64,
     /// Whether the repr of an OrderedDict is that of a dict inside (3.12+), not of a list of pairs.
     pub ordered_dict_as_dict: bool,
+    /// Slots from the top of a suspended frame's value stack down to what it awaits: 1 for the topmost.
+    pub awaited_slot: usize,
     owners: &'static [FrameOwner],
     states: &'static [(i8, FrameState)],
 }
@@ -300,6 +302,8 @@ impl Traits {
             },
             rlock_count_bias: u64::from(minor >= 14),
             ordered_dict_as_dict: minor >= 12,
+            // 3.15 keeps an index for an iteration over a list or tuple on top of each iterator.
+            awaited_slot: if minor >= 15 { 2 } else { 1 },
             owners: match minor {
                 ..=11 => OWNERS_3_11,
                 12 | 13 => OWNERS_3_12,

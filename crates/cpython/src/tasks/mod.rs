@@ -149,7 +149,7 @@ fn one_task(
 fn failed_chain(reader: &Reader<'_>, future: &Future) -> AwaitChain {
     let frames = future
         .exception
-        .map(|e| crate::generator::frames_of_traceback(reader, e))
+        .map(|e| crate::traceback::frames_of_traceback(reader, e))
         .unwrap_or_default();
     AwaitChain {
         frames,

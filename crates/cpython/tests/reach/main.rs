@@ -1,5 +1,6 @@
 //! What can be reached from where, in real processes.
 
+use cpython::bytecode::Dialect;
 use cpython::caches::Caches;
 use cpython::layout::{Layout, Version};
 use cpython::reach::{Question, Root, reach};
@@ -34,7 +35,9 @@ fn check(interpreter: &Interpreter) -> Vec<String> {
         .map(|word| Address(word.parse().unwrap()))
         .collect();
     let memory = PageCache::new(LiveMemory::new(target.pid()));
-    let caches = Caches::default();
+    let minor = u32::from(interpreter.version.1);
+    let dialect = Dialect::for_version(3 << 24 | minor << 16).unwrap();
+    let caches = Caches::new(dialect);
     let reader = Reader::new(&memory, &layout, &caches);
     let mut wrong = Vec::new();
     for case in reader.items(lists[0], 10_000).unwrap() {

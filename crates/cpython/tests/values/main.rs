@@ -1,5 +1,6 @@
 //! Values of a real process, read and shown, compared with what Python itself says of them.
 
+use cpython::bytecode::Dialect;
 use cpython::caches::Caches;
 use cpython::layout::{Layout, Version};
 use cpython::reader::Reader;
@@ -54,7 +55,9 @@ fn check(interpreter: &Interpreter) -> Vec<String> {
         eprintln!("{interpreter}: no table of its layout yet");
         return Vec::new();
     };
-    let caches = Caches::default();
+    let minor = u32::from(interpreter.version.1);
+    let dialect = Dialect::for_version(3 << 24 | minor << 16).unwrap();
+    let caches = Caches::new(dialect);
     let reader = Reader::new(&memory, &layout, &caches);
     let mut wrong = Vec::new();
     let mut compare = |what: &str, got: Vec<String>, wanted: &[Option<String>]| {
