@@ -256,6 +256,8 @@ impl<'w, 's> Knots<'w, 's> {
                 self.nothing_needed(node);
             }
             Kind::Gil => self.need_gate(node, Gate::Gil(p, 0), Link::Definite),
+            // `Thread.start` waits only until the thread runs.
+            Kind::Thread if wait.operation == Operation::Wait => self.nothing_needed(node),
             Kind::Thread => self.thread_end(node, actor, address),
             Kind::Child | Kind::Process => self.child_end(node, p, wait),
             Kind::Pipe | Kind::Socket | Kind::Descriptors => self.descriptors(node, p, wait),

@@ -181,7 +181,7 @@ fn dead_worker(world: &World<'_>, p: usize, kind: Kind) -> Option<Holder> {
 }
 
 /// A child that ended badly, of any process of the family; else one that ended at all.
-fn dead_child(world: &World<'_>, p: usize) -> Option<Holder> {
+pub(crate) fn dead_child(world: &World<'_>, p: usize) -> Option<Holder> {
     let own = world.process(p).into_iter();
     let mut candidates: Vec<(u32, i64, Option<String>)> = Vec::new();
     for process in own.chain(&world.snapshot.processes) {

@@ -7,8 +7,8 @@ use crate::world::{Actor, World};
 use snapshot::{Certainty, Frame, GilState, Kind, Process, Snapshot, Thread, ThreadState};
 
 /// How much CPU time between two looks counts as spinning, in microseconds: the kernel's clock tick
-/// is 10,000, so less tells nothing.
-const BUSY_US: u64 = 30_000;
+/// is 10,000, so one tick is the least that tells anything.
+const BUSY_US: u64 = 10_000;
 
 /// What was found, and whether a second look could find more.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Lasting {
     pub wants_second_look: bool,
 }
 
-fn before<'e>(
+pub(crate) fn before<'e>(
     earlier: Option<&'e Snapshot>,
     process: &Process,
     thread: &Thread,

@@ -110,10 +110,13 @@
 
 mod compose;
 mod edges;
+mod followers;
 mod gates;
 mod gone;
 mod graph;
+mod kernel;
 mod lasting;
+mod lost;
 mod providers;
 mod report;
 mod roots;
@@ -147,6 +150,7 @@ pub fn diagnose(now: &Snapshot, earlier: Option<&Snapshot>) -> Report {
     }
     let is_told = |actor: Actor| told.contains(&actor);
     lasting::gil(&world, earlier, &is_told, &mut lasting);
+    lost::jobs(&world, earlier, &is_told, &mut lasting);
     lasting::loops(&world, earlier, &is_told, &mut lasting);
     findings.append(&mut lasting.findings);
     if findings.is_empty() {

@@ -4,8 +4,7 @@ use crate::gates::{Gate, Knots, find_thread};
 use crate::graph::{Link, NodeId, Rule};
 use crate::world::{Actor, has_ended};
 use snapshot::{
-    Address, ChildState, FdKind, FutureState, GilState, Operation, SharedKey, SocketState,
-    SyncState, Task, Thread, ThreadState, Wait,
+    Address, FutureState, GilState, Operation, SharedKey, SyncState, Task, Thread, ThreadState,
 };
 
 /// Handlers that CPython sets itself and that no program means by "a handler will wake it".
@@ -440,103 +439,6 @@ impl Knots<'_, '_> {
         }
     }
 
-    /// A wait at one or several descriptors, any of which will do.
-    pub(crate) fn descriptors(&mut self, node: NodeId, p: usize, wait: &Wait) {
-        if wait.fds.is_empty()
-            || matches!(
-                wait.operation,
-                Operation::Open | Operation::Accept | Operation::Connect
-            )
-        {
-            return self.nothing_needed(node);
-        }
-        let write = matches!(wait.operation, Operation::Write | Operation::Put);
-        let queue = wait.kind == snapshot::Kind::Queue && !write;
-        if let [fd] = wait.fds[..] {
-            return self.need_gate(
-                node,
-                Gate::Descriptor {
-                    process: p,
-                    fd,
-                    write,
-                    queue,
-                },
-                Link::Definite,
-            );
-        }
-        let choice = self.graph.add(Rule::Any);
-        self.graph.need(node, choice, Link::Definite);
-        for &fd in &wait.fds {
-            self.need_gate(
-                choice,
-                Gate::Descriptor {
-                    process: p,
-                    fd,
-                    write,
-                    queue,
-                },
-                Link::Definite,
-            );
-        }
-    }
-
-    fn fill_descriptor(&mut self, node: NodeId, p: usize, fd: i32, write: bool, queue: bool) {
-        let world = self.world;
-        let Some(descriptor) = world.index.get(p).and_then(|i| i.fds.get(&fd)) else {
-            return self.open(node);
-        };
-        let others = match &descriptor.kind {
-            FdKind::Pipe {
-                queued: Some(1..), ..
-            } if !write => None,
-            FdKind::Pipe { inode, .. } => world.pipes.get(inode).map(|ends| match write {
-                true => &ends.readers,
-                false => &ends.writers,
-            }),
-            FdKind::Socket {
-                connection: Some(connection),
-                ..
-            } => {
-                let waiting_data = !write && connection.receive_queue.is_some_and(|n| n > 0);
-                match connection.peer_inode {
-                    Some(peer) if connection.state == SocketState::Established && !waiting_data => {
-                        world.sockets.get(&peer)
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        let standard = (0..=2).contains(&fd) && p == 0;
-        match others {
-            Some(others) if !others.is_empty() && !standard && !world.has_outside => {
-                let link = if queue { Link::Reach } else { Link::Definite };
-                for &other in others {
-                    self.need_gate(node, Gate::AnyOf(other), link);
-                }
-            }
-            // End of file, an error, or somebody outside.
-            _ => self.open(node),
-        }
-    }
-
-    fn fill_process(&mut self, node: NodeId, p: usize) {
-        let world = self.world;
-        let Some(process) = world.process(p) else {
-            return self.open(node);
-        };
-        let mut any = false;
-        for (t, thread) in process.threads.iter().enumerate() {
-            if may_act(world.is_python(p, thread), thread) || world.in_own_select(p, t) {
-                any = true;
-                self.need_actor(node, Actor::Thread(p, t), Link::Reach);
-            }
-        }
-        if !any {
-            self.open(node);
-        }
-    }
-
     fn fill_others(&mut self, node: NodeId, p: usize, but: usize) {
         self.graph.set_rule(node, Rule::All);
         let Some(process) = self.world.process(p) else {
@@ -548,75 +450,10 @@ impl Knots<'_, '_> {
             }
         }
     }
-
-    /// A wait for a child, or for any of them.
-    pub(crate) fn child_end(&mut self, node: NodeId, p: usize, wait: &Wait) {
-        let state = wait
-            .address
-            .and_then(|a| self.world.object(p, a))
-            .map(|o| &o.state);
-        let named = match state {
-            Some(SyncState::Process { pid, .. }) => pid.map(i64::from),
-            _ => None,
-        };
-        match wait.child.or(named) {
-            Some(pid) if pid > 0 => match self.child(p, pid) {
-                Some(actor) => self.need_actor(node, actor, Link::Definite),
-                None => self.nothing_needed(node),
-            },
-            Some(_) => self.need_gate(node, Gate::Children(p), Link::Definite),
-            None => self.nothing_needed(node),
-        }
-    }
-
-    /// The main thread of a child that lives and was looked at.
-    pub(crate) fn child(&self, p: usize, pid: i64) -> Option<Actor> {
-        let pid = u32::try_from(pid).ok()?;
-        let &q = self.world.index.get(p)?.children.get(&pid)?;
-        let child = self.world.process(q)?;
-        let first = child.threads.first()?;
-        let main = child.threads.iter().position(|t| t.main).unwrap_or(0);
-        (!has_ended(child) && self.world.is_python(q, first)).then_some(Actor::Thread(q, main))
-    }
-
-    fn fill_children(&mut self, node: NodeId, p: usize) {
-        let Some((process, index)) = self.world.process(p).zip(self.world.index.get(p)) else {
-            return self.open(node);
-        };
-        let seen = |pid: u32| self.world.by_pid.contains_key(&pid);
-        let unseen = process
-            .children
-            .iter()
-            .any(|c| c.state == ChildState::Zombie || !seen(c.pid));
-        let pids: Vec<u32> = index.children.keys().copied().collect();
-        if unseen || pids.is_empty() {
-            return self.open(node);
-        }
-        for pid in pids {
-            match self.child(p, i64::from(pid)) {
-                Some(actor) => self.need_actor(node, actor, Link::Definite),
-                None => return self.open(node),
-            }
-        }
-    }
-
-    fn fill_file_lock(&mut self, node: NodeId, p: usize) {
-        let world = self.world;
-        let waiting = world
-            .process(p)
-            .and_then(|process| process.file_locks.iter().find(|l| l.waiting));
-        let holder = waiting
-            .and_then(|l| l.blocked_by)
-            .and_then(|pid| world.by_pid.get(&pid));
-        match holder {
-            Some(&q) => self.need_gate(node, Gate::AnyOf(q), Link::Definite),
-            None => self.open(node),
-        }
-    }
 }
 
 /// Whether a thread may do something of the program's own accord.
-fn may_act(python: bool, thread: &Thread) -> bool {
+pub(crate) fn may_act(python: bool, thread: &Thread) -> bool {
     python && thread.state != ThreadState::Idle
 }
 

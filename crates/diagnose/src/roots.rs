@@ -1,12 +1,13 @@
 //! From the graph to the knots: what is stuck for ever, and because of what.
 
+use crate::followers::{add_followers, merge, users};
 use crate::gates::{Gate, Knots};
 use crate::graph::{Components, Link, NodeId};
 use crate::providers::is_due;
 use crate::report::FindingKind;
 use crate::world::Actor;
 use snapshot::{Kind, SyncState};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// A root: what cannot go on, whatever else happens.
 #[derive(Debug)]
@@ -96,19 +97,6 @@ fn settle_processes(knots: &mut Knots<'_, '_>, full: &Components, stuck: &dyn Fn
             false => Some(other) == main,
         });
     }
-}
-
-/// Who needs each stuck node, and how.
-fn users(knots: &Knots<'_, '_>, stuck: &dyn Fn(NodeId) -> bool) -> Vec<Vec<(NodeId, Link)>> {
-    let mut users = vec![Vec::new(); knots.graph.len()];
-    for node in (0..knots.graph.len()).filter(|&n| stuck(n)) {
-        for need in knots.graph.needs(node) {
-            if let Some(list) = users.get_mut(need.node) {
-                list.push((node, need.link));
-            }
-        }
-    }
-    users
 }
 
 struct Cores<'a, 'w, 's> {
@@ -489,66 +477,5 @@ impl Cores<'_, '_, '_> {
             .iter()
             .filter(|n| (self.stuck)(n.node))
             .all(|n| matches!(self.knots.gate_of.get(&n.node), Some(Gate::Slot(..))))
-    }
-}
-
-/// Puts two roots of one component together; the graver one leads.
-fn merge(best: &mut Option<Root>, other: Option<Root>) {
-    let Some(mut other) = other else { return };
-    let Some(best) = best else {
-        *best = Some(other);
-        return;
-    };
-    if other.kind < best.kind {
-        std::mem::swap(best, &mut other);
-    }
-    let mut seen: BTreeSet<Actor> = best.knot.iter().copied().collect();
-    best.knot
-        .extend(other.knot.into_iter().filter(|&actor| seen.insert(actor)));
-    best.nodes.append(&mut other.nodes);
-}
-
-/// Gives each remaining stuck actor to the root that it waits for, by sure links before possible ones.
-fn add_followers(
-    knots: &Knots<'_, '_>,
-    roots: &mut [Root],
-    users: &[Vec<(NodeId, Link)>],
-    stuck: &dyn Fn(NodeId) -> bool,
-) {
-    let mut of: HashMap<NodeId, usize> = HashMap::new();
-    let mut due: VecDeque<NodeId> = VecDeque::new();
-    for (number, root) in roots.iter().enumerate() {
-        let actors = root.knot.iter().filter_map(|a| knots.actors.get(a));
-        for &node in root.nodes.iter().chain(actors) {
-            if let std::collections::hash_map::Entry::Vacant(entry) = of.entry(node) {
-                entry.insert(number);
-                due.push_back(node);
-            }
-        }
-    }
-    let mut later: VecDeque<NodeId> = due.clone();
-    loop {
-        let (node, links) = match (due.pop_front(), later.front()) {
-            (Some(node), _) => (node, Link::Definite),
-            (None, Some(&node)) => {
-                later.pop_front();
-                (node, Link::Reach)
-            }
-            (None, None) => break,
-        };
-        let Some(&number) = of.get(&node) else {
-            continue;
-        };
-        for &(user, link) in users.get(node).into_iter().flatten() {
-            if link != links || of.contains_key(&user) || !stuck(user) {
-                continue;
-            }
-            of.insert(user, number);
-            due.push_back(user);
-            later.push_back(user);
-            if let (Some(actor), Some(root)) = (knots.actor(user), roots.get_mut(number)) {
-                root.followers.push(actor);
-            }
-        }
     }
 }

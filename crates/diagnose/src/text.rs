@@ -111,11 +111,7 @@ pub fn explain(
 }
 
 fn healthy(text: &mut Text, snapshot: &Snapshot) {
-    text.add(
-        Role::Heading,
-        0,
-        "ok: nothing that could not go on by itself was found.",
-    );
+    text.add(Role::Heading, 0, "ok: all that waits can still go on.");
     let several = snapshot.processes.len() > 1;
     let waiting = snapshot
         .processes
@@ -188,21 +184,13 @@ fn explain_finding(
         0,
         format!("{}{sure}: {}.", finding.kind.word(), finding.summary),
     );
-    text.add(Role::Plain, 0, format!("{}.", capital(&finding.cause)));
+    text.add(Role::Plain, 0, format!("Why: {}.", finding.cause));
     if !finding.edges.is_empty() {
         text.gap();
         table(text, finding, snapshot.processes.len() > 1);
     }
     text.gap();
     stacks(text, finding, snapshot, source);
-}
-
-fn capital(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
 }
 
 /// `bank.py:12 in transfer()`
@@ -256,9 +244,10 @@ fn table(text: &mut Text, finding: &Finding, several: bool) {
                 "took it at"
             };
             let lock = words::is_lock(edge.waits_for.kind);
+            let other = words::who(&holder.party, several);
             let verb = if lock || holder.ended { verb } else { "is at" };
             if let Some(place) = in_place(&holder.party.place) {
-                text.add(Role::Place, 6, format!("the other {verb} {place}"));
+                text.add(Role::Place, 6, format!("{other} {verb} {place}"));
             }
         }
         if !edge.evidence.is_empty() {

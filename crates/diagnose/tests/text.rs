@@ -1,0 +1,73 @@
+//! What a person reads.
+
+use diagnose::Role;
+use serde_json::json;
+use snapshot::Snapshot;
+
+fn bank() -> Snapshot {
+    let frame = |function: &str, line: u32| json!({ "function": function, "file": "/app/bank.py", "line": line });
+    let thread = |tid: u32, name: &str, holds: &str, wants: &str, thing: &str| {
+        json!({ "tid": tid, "name": name, "daemon": false, "interpreter": 0, "state": "waiting",
+            "waits_for": { "kind": "Lock", "operation": "acquire", "address": wants, "timeout": "forever", "name": thing,
+                "file": "/app/bank.py", "line": 12, "function": "transfer" },
+            "holds": [{ "kind": "Lock", "address": holds, "file": "/app/bank.py", "line": 9, "function": "transfer",
+                "evidence": "__exit__ of this lock on the value stack of transfer(), slot 1" }],
+            "frames": [frame("transfer", 12), frame("worker\u{1b}[2J", 20)] })
+    };
+    serde_json::from_value(json!({ "held_still_us": 400, "processes": [{ "pid": 7, "python": "3.13.0",
+        "threads": [thread(8, "a2b", "0xa", "0xb", "dst.lock"), thread(9, "b2a", "0xb", "0xa", "dst.lock")] }] }))
+    .unwrap()
+}
+
+#[test]
+fn a_deadlock_in_words() {
+    let snapshot = bank();
+    let report = diagnose::diagnose(&snapshot, None);
+    let source = |_: &str, line: u32| (line == 12).then(|| "        with dst.lock:\n".to_owned());
+    let text = diagnose::explain(&report, &snapshot, &source);
+    let expected = "\
+deadlock: a2b and b2a wait for each other's lock.
+Why: a2b waits for dst.lock, which b2a holds, and b2a waits for dst.lock, which a2b holds: none of them can go on first.
+
+  who  waits for      held by
+  a2b  Lock dst.lock  b2a
+      waits at bank.py:12 in transfer()
+      b2a took it at bank.py:9 in transfer()
+      __exit__ of this lock on the value stack of transfer(), slot 1
+  b2a  Lock dst.lock  a2b
+      waits at bank.py:12 in transfer()
+      a2b took it at bank.py:9 in transfer()
+      __exit__ of this lock on the value stack of transfer(), slot 1
+
+a2b (thread 8):
+  bank.py:12 in transfer()
+      with dst.lock:
+  bank.py:20 in worker\u{fffd}[2J()
+
+b2a (thread 9):
+  bank.py:12 in transfer()
+      with dst.lock:
+  bank.py:20 in worker\u{fffd}[2J()
+";
+    assert_eq!(text.to_plain(), expected);
+    assert!(
+        text.lines
+            .iter()
+            .any(|l| l.role == Role::Source && l.text == "with dst.lock:")
+    );
+}
+
+#[test]
+fn a_healthy_program_in_words() {
+    let snapshot: Snapshot = serde_json::from_value(json!({ "processes": [{ "pid": 7, "python": "3.13.0", "threads": [
+        { "tid": 7, "name": "MainThread", "main": true, "interpreter": 0, "state": "waiting",
+          "waits_for": { "kind": "timer", "operation": "sleep", "timeout": "limited", "file": "/app/a.py", "line": 3, "function": "main" } }] }] }))
+    .unwrap();
+    let report = diagnose::diagnose(&snapshot, None);
+    assert_eq!(report.exit_code(), 0);
+    let text = diagnose::explain(&report, &snapshot, &|_, _| None).to_plain();
+    assert_eq!(
+        text,
+        "ok: all that waits can still go on.\n  main waits for a timer, a.py:3 in main()\n"
+    );
+}
