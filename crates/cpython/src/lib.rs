@@ -19,6 +19,7 @@ pub mod reader;
 pub mod refined;
 pub mod render;
 pub mod runtime;
+pub mod signals;
 pub mod sync;
 pub mod tasks;
 pub mod text;

@@ -66,6 +66,8 @@ pub struct Raw {
     pub interpreters: Vec<Interp>,
     /// Frames of the tasks, by the task's address.
     pub tasks: Vec<(Address, Vec<RawFrame>)>,
+    /// Loops and what each will call by itself.
+    pub loops: Vec<(Address, Vec<Address>)>,
     /// `threading.Thread` objects by `get_ident()`.
     pub thread_objects: HashMap<u64, Address>,
 }
@@ -186,6 +188,7 @@ impl Look<'_> {
         self.tasks(reading, tasks.tasks, &found, &origins);
         merge(&mut reading.objects, report.objects);
         merge(&mut reading.objects, tasks.objects);
+        reading.raw.loops.extend(tasks.loops);
         reading.ended.extend(report.ended);
         reading.notes.extend(report.notes);
         reading.notes.extend(tasks.notes);

@@ -4,6 +4,7 @@ pub mod arch;
 pub mod cache;
 pub mod elf;
 pub mod hold;
+pub mod kin;
 pub mod launch;
 pub mod live;
 pub mod maps;

@@ -47,6 +47,8 @@ pub struct TaskReport {
     pub objects: Vec<SyncObject>,
     /// Which task the thread of this `get_ident()` runs a step of.
     pub running: HashMap<u64, Address>,
+    /// Each loop and what it will call by itself: functions, their arguments, handles.
+    pub loops: Vec<(Address, Vec<Address>)>,
     /// What could not be read.
     pub notes: Vec<String>,
 }
@@ -84,8 +86,9 @@ pub fn inspect(
     for (ident, task) in &found.running {
         report.running.insert(*ident, *task);
     }
-    for event_loop in loops.values() {
-        objects.insert(event_loop.object.address, event_loop.object.clone());
+    for (address, event_loop) in loops {
+        report.loops.push((address, event_loop.callbacks));
+        objects.insert(address, event_loop.object);
     }
     report.objects = objects.into_values().collect();
     report.tasks = seen;

@@ -1,0 +1,63 @@
+//! Python's signal handlers.
+
+use crate::code::CodeInfo;
+use crate::reader::Reader;
+use crate::runtime::Runtime;
+use snapshot::Address;
+
+/// Signals are numbered below this (`Py_NSIG` on Linux).
+const SIGNALS: u64 = 65;
+/// Bytes of an entry of `handlers`: a flag, then the function (Include/internal/pycore_signal.h).
+const ENTRY_BYTES: u64 = 16;
+const FUNCTION_AT: u64 = 8;
+
+/// A signal and the function that handles it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handler {
+    /// The signal's number.
+    pub signal: i32,
+    /// The function.
+    pub function: Address,
+    /// Its name.
+    pub name: String,
+}
+
+/// The handlers that are Python code; `None` where this version's runtime does not hold them (up to 3.10).
+pub fn handlers(reader: &Reader<'_>, runtime: &Runtime) -> Option<Vec<Handler>> {
+    let table = reader
+        .place(runtime.address, reader.layout.runtime.signals)
+        .ok()?;
+    let mut found = Vec::new();
+    for signal in 1..SIGNALS {
+        let entry = table.plus(signal * ENTRY_BYTES + FUNCTION_AT);
+        let Ok(function) = reader.scalar::<Address>(entry) else {
+            continue;
+        };
+        // SIG_DFL and SIG_IGN are numbers or members of an enumeration, SIGINT's own handler is built in.
+        let Ok(class) = reader.class_of(function) else {
+            continue;
+        };
+        let name = match &*class.name {
+            "int" | "Handlers" | "NoneType" | "builtin_function_or_method" => continue,
+            "function" => function_name(reader, function),
+            "method" => reader
+                .get(function, reader.layout.method.im_func)
+                .map(|function| function_name(reader, function))
+                .unwrap_or_default(),
+            other => other.to_owned(),
+        };
+        found.push(Handler {
+            signal: signal as i32,
+            function,
+            name,
+        });
+    }
+    Some(found)
+}
+
+fn function_name(reader: &Reader<'_>, function: Address) -> String {
+    let code = reader.get(function, reader.layout.function.func_code);
+    code.and_then(|code| CodeInfo::read(reader, code))
+        .map(|code| code.qualname.to_string())
+        .unwrap_or_default()
+}

@@ -1,0 +1,156 @@
+//! The kernel's side of each process, joined with what its interpreter says.
+
+use crate::opened::Opened;
+use crate::{Options, waits};
+use cpython::read::{KernelThread, Reading};
+use process::hold::Hold;
+use process::{ProcStatus, proc};
+use snapshot::{Process, ProcessState, Snapshot, Thread, ThreadState};
+use std::collections::HashMap;
+
+/// The threads of a process as the kernel shows them.
+pub(crate) fn kernel_threads(pid: u32, status: &ProcStatus) -> Vec<KernelThread> {
+    let other_namespace = status.ns_pids.len() > 1;
+    let threads = process::ThreadReader::open(pid)
+        .and_then(|mut reader| reader.read_all(true))
+        .unwrap_or_default();
+    let named = |tid: u32| {
+        let inside = other_namespace
+            .then(|| ProcStatus::read_thread(pid, tid).ok()?.ns_pid())
+            .flatten();
+        inside.unwrap_or(tid)
+    };
+    threads
+        .into_iter()
+        .map(|(tid, os)| KernelThread {
+            tid,
+            ns_tid: named(tid),
+            os,
+        })
+        .collect()
+}
+
+/// What the registers of the held threads say is truer than what `/proc` said before.
+pub(crate) fn take_registers(kernel: &mut Vec<KernelThread>, hold: &Hold) {
+    let held: HashMap<u32, _> = hold
+        .threads()
+        .iter()
+        .map(|thread| (thread.tid, thread))
+        .collect();
+    kernel.retain(|thread| held.contains_key(&thread.tid));
+    for thread in kernel.iter_mut() {
+        let Some(registers) = held.get(&thread.tid).and_then(|held| held.registers) else {
+            continue;
+        };
+        thread.os.syscall = registers.syscall();
+        thread.os.pc = Some(registers.pc());
+        thread.os.sp = Some(registers.sp());
+    }
+    let known: Vec<u32> = kernel.iter().map(|thread| thread.tid).collect();
+    for thread in hold
+        .threads()
+        .iter()
+        .filter(|thread| !known.contains(&thread.tid))
+    {
+        let mut os = snapshot::OsThread {
+            state: '?',
+            ..Default::default()
+        };
+        os.syscall = thread.registers.and_then(|registers| registers.syscall());
+        kernel.push(KernelThread {
+            tid: thread.tid,
+            ns_tid: thread.tid,
+            os,
+        });
+    }
+}
+
+/// What `/proc` says of a process.
+pub(crate) fn process(opened: &Opened, status: &ProcStatus) -> Process {
+    let pid = opened.pid;
+    let (python, free_threaded) = match &opened.runtime {
+        Ok(runtime) => (
+            Some(runtime.version.to_string()),
+            runtime.version.free_threaded,
+        ),
+        Err(_) => (None, false),
+    };
+    let command = proc::command_line(pid).unwrap_or_default();
+    Process {
+        pid,
+        ns_pid: (status.ns_pids.len() > 1)
+            .then(|| status.ns_pid())
+            .flatten(),
+        parent: status.ppid,
+        python,
+        free_threaded,
+        command: command
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect(),
+        executable: proc::executable(pid)
+            .ok()
+            .map(|exe| exe.path.to_string_lossy().into_owned()),
+        process_state: match status.state {
+            'T' | 't' => ProcessState::Stopped,
+            'Z' | 'X' => ProcessState::Zombie,
+            _ => ProcessState::Live,
+        },
+        ..Process::default()
+    }
+}
+
+/// Puts what the interpreter says into the process.
+pub(crate) fn take_reading(process: &mut Process, reading: Reading) {
+    process.threads = reading.threads;
+    process.tasks = reading.tasks;
+    process.objects.extend(reading.objects);
+    process.ended = reading.ended;
+    process.gil_switches = reading.gil_switches;
+    process.notes.extend(reading.notes);
+}
+
+/// The threads of a process without Python.
+pub(crate) fn take_native(process: &mut Process, kernel: Vec<KernelThread>) {
+    let pid = process.pid;
+    process.threads = kernel
+        .into_iter()
+        .map(|thread| Thread {
+            tid: thread.tid,
+            ns_tid: (thread.ns_tid != thread.tid).then_some(thread.ns_tid),
+            name: thread.os.comm.clone(),
+            main: thread.tid == pid,
+            state: if thread.os.syscall.is_some() {
+                ThreadState::Waiting
+            } else {
+                ThreadState::Native
+            },
+            os: thread.os,
+            ..Thread::default()
+        })
+        .collect();
+}
+
+/// Open descriptors, children and file locks; then the waits that only they explain.
+pub(crate) fn descriptors(process: &mut Process, opened: &Opened, options: Options) {
+    let _ = options;
+    waits::complete(process, opened);
+}
+
+/// What needs more than one process to be known: which is a fork of which.
+pub(crate) fn between(snapshot: &mut Snapshot, family: &[u32]) {
+    let commands: HashMap<u32, (Vec<String>, Option<String>)> = snapshot
+        .processes
+        .iter()
+        .map(|p| (p.pid, (p.command.clone(), p.executable.clone())))
+        .collect();
+    for process in &mut snapshot.processes {
+        let parent = commands.get(&process.parent);
+        let same_program = parent.is_some_and(|(command, executable)| {
+            *command == process.command && *executable == process.executable
+        });
+        if process.python.is_some() && family.contains(&process.parent) && same_program {
+            process.forked_from = Some(process.parent);
+        }
+    }
+}

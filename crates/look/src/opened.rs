@@ -1,0 +1,144 @@
+//! One process or core, opened: its memory, what is mapped, and the Python in it.
+
+use crate::LookError;
+use cpython::runtime::{FindError, Runtime, Symbols};
+use process::elf::{Module, modules};
+use process::{LiveMemory, Maps, Memory, PageCache};
+use std::path::Path;
+
+/// What the executables and libraries are asked for.
+const SYMBOLS: [&str; 3] = ["_PyRuntime", "Py_Version", "pypy_main_startup"];
+const SECTIONS: [&str; 1] = [".PyRuntime"];
+
+/// A live process, opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub pid: u32,
+    /// When it started, in clock ticks since boot: the same PID may come to mean another process.
+    pub start: u64,
+    pub maps: Maps,
+    pub memory: PageCache<LiveMemory>,
+    /// The Python in it; `None` when there is none.
+    pub runtime: Result<Runtime, FindError>,
+}
+
+impl Opened {
+    /// Opens a process; one that runs no Python is opened too.
+    pub fn open(pid: u32) -> Result<Opened, LookError> {
+        let start = process::proc::start_time(pid)?;
+        let maps = Maps::read(pid)?;
+        let memory = PageCache::new(LiveMemory::new(pid));
+        let runtime = find(pid, &maps, &memory)?;
+        Ok(Opened {
+            pid,
+            start,
+            maps,
+            memory,
+            runtime,
+        })
+    }
+
+    /// Whether it is still the same process, running the same program.
+    pub fn is_same(&self) -> bool {
+        process::proc::start_time(self.pid).is_ok_and(|start| start == self.start)
+    }
+}
+
+/// Finds the Python in a process: first where its name says that it is, then in every mapped module.
+fn find(
+    pid: u32,
+    maps: &Maps,
+    memory: &dyn Memory,
+) -> Result<Result<Runtime, FindError>, LookError> {
+    let mut all = modules(maps);
+    if all.is_empty() && maps.is_empty() {
+        let zombie = process::ProcStatus::read(pid)?.is_zombie();
+        return if zombie {
+            Err(LookError::Zombie(pid))
+        } else {
+            Ok(Err(FindError::NotPython))
+        };
+    }
+    let executable = process::proc::executable(pid).ok().map(|exe| exe.path);
+    all.sort_by_key(|module| match file_name(&module.path) {
+        name if name.starts_with("libpython") => 0,
+        name if name.starts_with("python") => 1,
+        _ if Some(&module.path) == executable.as_ref() => 2,
+        _ => 3,
+    });
+    let mut outcome = Err(FindError::NotPython);
+    for module in &all {
+        let symbols = symbols(pid, module, memory);
+        if symbols.pypy {
+            return Err(LookError::PyPy(pid));
+        }
+        if symbols.found.runtime.is_none() && symbols.found.runtime_section.is_none() {
+            continue;
+        }
+        outcome = Runtime::find(memory, &symbols.found);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+/// What one module tells.
+struct Told {
+    found: Symbols,
+    pypy: bool,
+}
+
+fn symbols(pid: u32, module: &Module, memory: &dyn Memory) -> Told {
+    let name = file_name(&module.path);
+    let likely = name.contains("python") || name.contains("pypy");
+    let elf = module.open(pid, memory).ok();
+    // A full look through a static symbol table is worth its time only where Python is likely.
+    let found = elf.map(|elf| {
+        if likely {
+            elf.find(&SYMBOLS, &SECTIONS)
+        } else {
+            elf.find_quick(&SYMBOLS, &SECTIONS)
+        }
+    });
+    let found = found.unwrap_or_default();
+    let symbol = |index: usize| {
+        found
+            .symbols
+            .get(index)
+            .copied()
+            .flatten()
+            .map(|s| s.address)
+    };
+    Told {
+        found: Symbols {
+            runtime: symbol(0),
+            runtime_section: found
+                .sections
+                .first()
+                .copied()
+                .flatten()
+                .map(|s| (s.address, s.size)),
+            py_version: symbol(1),
+            hints: vec![module.path.to_string_lossy().into_owned()],
+        },
+        pypy: symbol(2).is_some(),
+    }
+}
+
+fn file_name(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+}
+
+/// Looks at a core file.
+pub(crate) fn look_core(
+    path: &Path,
+    _options: crate::Options,
+) -> Result<snapshot::Snapshot, LookError> {
+    Err(LookError::Core {
+        path: path.to_owned(),
+        error: "not yet".into(),
+    })
+}

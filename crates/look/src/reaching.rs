@@ -1,0 +1,162 @@
+//! Who can reach what somebody waits for: needed to say that nobody can.
+
+use crate::opened::Opened;
+use cpython::frame::RawFrame;
+use cpython::reach::{Question, Reached, Root, reach};
+use cpython::read::Reading;
+use cpython::signals;
+use snapshot::{
+    Address, Effect, Kind, Process, SyncState, Task, Thread, ThreadState, Timeout, Wait,
+};
+use std::collections::{HashMap, HashSet};
+
+/// Most objects that are looked into for one thread or task. A heap beyond that gives no answer, which counts as
+/// "everything can be reached".
+const OBJECTS_MAX: usize = 200_000;
+
+/// Fills what threads, tasks, loops and handlers of `reading` can reach. Nothing is done where nobody waits for anything
+/// that has to be reached to be given.
+pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading) {
+    let Ok(runtime) = &opened.runtime else { return };
+    let reader = runtime.reader(&opened.memory);
+    let handlers = signals::handlers(&reader, runtime);
+    process.signal_handlers = handlers
+        .iter()
+        .flatten()
+        .map(|h| (h.signal, h.name.clone()))
+        .collect();
+    let targets = targets(reading);
+    if targets.is_empty() {
+        process.reach_complete = true;
+        return;
+    }
+    let loops: Vec<(Address, Vec<Address>)> = reading.raw.loops.clone();
+    let mut actors: HashSet<Address> = reading.tasks.iter().map(|task| task.address).collect();
+    actors.extend(loops.iter().map(|(address, _)| *address));
+    let frames: HashMap<(i64, u64), &[RawFrame]> = reading
+        .raw
+        .interpreters
+        .iter()
+        .flat_map(|interp| {
+            interp
+                .threads
+                .iter()
+                .map(|t| ((interp.id, t.ident), t.frames.as_slice()))
+        })
+        .collect();
+    let tasks: HashMap<Address, &[RawFrame]> = reading
+        .raw
+        .tasks
+        .iter()
+        .map(|(at, frames)| (*at, frames.as_slice()))
+        .collect();
+    let functions: Vec<Address> = handlers.iter().flatten().map(|h| h.function).collect();
+
+    let mut roots: Vec<Root<'_>> = Vec::new();
+    for thread in &reading.threads {
+        let key = (thread.interpreter.unwrap_or(-1), thread.ident.unwrap_or(0));
+        roots.push(Root {
+            frames: frames.get(&key).copied().unwrap_or_default(),
+            extra: &[],
+        });
+    }
+    for task in &reading.tasks {
+        roots.push(Root {
+            frames: tasks.get(&task.address).copied().unwrap_or_default(),
+            extra: &[],
+        });
+    }
+    for (_, callbacks) in &loops {
+        roots.push(Root {
+            frames: &[],
+            extra: callbacks,
+        });
+    }
+    roots.push(Root {
+        frames: &[],
+        extra: &functions,
+    });
+    let modules = reading
+        .raw
+        .interpreters
+        .first()
+        .map_or(Address::NULL, |interp| interp.modules);
+    let question = Question {
+        targets: &targets,
+        actors: &actors,
+        modules,
+        objects_max: OBJECTS_MAX,
+    };
+    let mut answers = reach(&reader, &roots, &question).into_iter();
+
+    process.reach_complete = true;
+    let mut next = || answers.next().unwrap_or_default();
+    let mut incomplete = false;
+    let mut take = |reached: Reached| -> Vec<Effect> {
+        incomplete |= !reached.complete;
+        reached.found
+    };
+    for thread in &mut reading.threads {
+        thread.reaches = take(next());
+    }
+    for task in &mut reading.tasks {
+        task.reaches = take(next());
+    }
+    for (address, _) in &loops {
+        let found = take(next());
+        for object in reading
+            .objects
+            .iter_mut()
+            .filter(|object| object.address == *address)
+        {
+            if let SyncState::EventLoop { reaches, .. } = &mut object.state {
+                *reaches = Some(found.clone());
+            }
+        }
+    }
+    process.handlers_reach = take(next());
+    if handlers.is_none() && process::kin::catches_signals(opened.pid) {
+        // Which functions handle the signals cannot be read in this version: they might reach anything.
+        process.handlers_reach = targets
+            .iter()
+            .map(|object| Effect {
+                object: *object,
+                path: "a signal handler".to_owned(),
+            })
+            .collect();
+    }
+    process.reach_complete = !incomplete;
+}
+
+/// What somebody waits for without an end and nobody holds by itself.
+fn targets(reading: &Reading) -> HashSet<Address> {
+    let threads = reading
+        .threads
+        .iter()
+        .filter(|thread: &&Thread| thread.state != ThreadState::Idle);
+    let threads = threads.filter_map(|thread| thread.waits_for.as_ref());
+    let tasks = reading
+        .tasks
+        .iter()
+        .filter_map(|task: &Task| task.waits_for.as_ref());
+    let mut targets: HashSet<Address> = HashSet::new();
+    for wait in threads.chain(tasks).filter(|wait| counts(wait)) {
+        targets.extend(wait.address);
+        targets.extend(wait.inner_address);
+        targets.extend(&wait.any_of);
+    }
+    targets
+}
+
+fn counts(wait: &Wait) -> bool {
+    wait.timeout != Timeout::Limited
+        && !matches!(
+            wait.kind,
+            Kind::Timer
+                | Kind::Terminal
+                | Kind::Signal
+                | Kind::Descriptors
+                | Kind::Gil
+                | Kind::File
+        )
+}
