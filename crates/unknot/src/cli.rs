@@ -22,13 +22,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Explain what a program waits for, and name the knot
-    #[command(after_help = "Exit codes: 0 nothing is wrong, 1 a finding, 2 wrong usage, 3 the target cannot be read.
+    #[command(
+        after_help = "Exit codes: 0 nothing is wrong, 1 a finding, 2 wrong usage, 3 the target cannot be read.
 
 Examples:
   unknot why 4242                       look once at a running process and its children
   unknot why core.4242                  the same of a core file
   unknot why -- pytest -x               run the command; explain when it stops getting on, or on Ctrl-\\
-  unknot why --once --after 10 app.py   end app.py at the first finding, with code 1")]
+  unknot why --once --after 10 app.py   end app.py at the first finding, with code 1"
+    )]
     Why(WhyArgs),
     /// Show every process, thread and task: stack, locals, locks
     #[command(after_help = "Examples:
@@ -59,7 +61,12 @@ pub struct TargetArgs {
     #[arg(long, value_name = "PATH")]
     pub python: Option<PathBuf>,
     /// PID | CORE | -- COMMAND… | SCRIPT.py… | -m MODULE… | -c CODE
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "TARGET"
+    )]
     pub target: Vec<OsString>,
 }
 
@@ -128,7 +135,9 @@ fn seconds(text: &str) -> Result<f64, String> {
 /// clap's own error, with its exit code 2, or 0 for `--help`.
 pub fn parse(args: Vec<OsString>) -> Result<(Cli, bool), clap::Error> {
     let cli = Cli::try_parse_from(&args)?;
-    let Some(target) = cli.command.target() else { return Ok((cli, false)) };
+    let Some(target) = cli.command.target() else {
+        return Ok((cli, false));
+    };
     let count = target.len();
     let start = args.len().saturating_sub(count);
     let escaped = start > 0 && args[start - 1] == "--";

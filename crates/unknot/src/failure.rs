@@ -21,12 +21,20 @@ pub struct Failure {
 impl Failure {
     /// Wrong usage.
     pub fn usage(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Failure { code: USAGE, what: what.into(), advice: advice.into() }
+        Failure {
+            code: USAGE,
+            what: what.into(),
+            advice: advice.into(),
+        }
     }
 
     /// The target could not be read.
     pub fn target(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Failure { code: TARGET, what: what.into(), advice: advice.into() }
+        Failure {
+            code: TARGET,
+            what: what.into(),
+            advice: advice.into(),
+        }
     }
 }
 

@@ -29,12 +29,16 @@ pub struct Paint {
 impl Paint {
     /// For standard output.
     pub fn stdout() -> Self {
-        Paint { colour: wanted(std::io::stdout().is_terminal()) }
+        Paint {
+            colour: wanted(std::io::stdout().is_terminal()),
+        }
     }
 
     /// For standard error.
     pub fn stderr() -> Self {
-        Paint { colour: wanted(std::io::stderr().is_terminal()) }
+        Paint {
+            colour: wanted(std::io::stderr().is_terminal()),
+        }
     }
 
     /// Never in colour.
@@ -68,11 +72,22 @@ fn wanted(terminal: bool) -> bool {
 
 /// Control characters (escape sequences, newlines, bidirectional overrides) as visible escapes.
 pub fn harmless(text: &str) -> String {
-    let hostile = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
+    let hostile = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
     if !text.chars().any(hostile) {
         return text.to_owned();
     }
-    text.chars().flat_map(|c| if hostile(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| {
+            if hostile(c) {
+                c.escape_default().collect::<Vec<_>>()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

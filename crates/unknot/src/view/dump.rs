@@ -2,7 +2,9 @@
 
 use super::words;
 use crate::paint::{Paint, Role, harmless};
-use snapshot::{Frame, GilState, Hold, Process, Snapshot, Task, TaskState, Thread, ThreadState, Wait};
+use snapshot::{
+    Frame, GilState, Hold, Process, Snapshot, Task, TaskState, Thread, ThreadState, Wait,
+};
 use std::fmt::Write;
 
 /// What to show.
@@ -30,7 +32,11 @@ pub fn text(snapshot: &Snapshot, show: Show, paint: Paint) -> String {
 }
 
 fn one_process(out: &mut String, process: &Process, held_us: u64, show: Show, paint: Paint) {
-    let title = format!("Process {}: {}", process.pid, words::command(&process.command));
+    let title = format!(
+        "Process {}: {}",
+        process.pid,
+        words::command(&process.command)
+    );
     let _ = writeln!(out, "{}", paint.text(Role::Strong, &title));
     let mut facts = vec![words::python(process)];
     if let Some(ns_pid) = process.ns_pid {
@@ -44,7 +50,9 @@ fn one_process(out: &mut String, process: &Process, held_us: u64, show: Show, pa
         snapshot::ProcessState::Stopped => facts.push("stopped by a signal".to_owned()),
         snapshot::ProcessState::Core => facts.push("from a core file".to_owned()),
         snapshot::ProcessState::Zombie => facts.push("ended, not yet waited for".to_owned()),
-        snapshot::ProcessState::Live if held_us > 0 => facts.push(format!("held still for {}", words::milliseconds(held_us))),
+        snapshot::ProcessState::Live if held_us > 0 => {
+            facts.push(format!("held still for {}", words::milliseconds(held_us)))
+        }
         snapshot::ProcessState::Live => facts.push("not held still".to_owned()),
     }
     let _ = writeln!(out, "{}", paint.text(Role::Faint, &facts.join(" · ")));
@@ -106,11 +114,28 @@ fn threads(out: &mut String, group: &[&Thread], show: Show, paint: Paint) {
         let _ = write!(head, " (interpreter {id})");
     }
     let state = state_word(first);
-    let _ = writeln!(out, "{}: {}", paint.text(Role::Strong, &head), paint.text(Role::Thing, state));
+    let _ = writeln!(
+        out,
+        "{}: {}",
+        paint.text(Role::Strong, &head),
+        paint.text(Role::Thing, state)
+    );
     if group.len() > 1 {
-        let names: Vec<String> = group.iter().take(12).map(|t| format!("{} {}", t.tid, quoted(&t.name))).collect();
-        let more = if group.len() > 12 { format!(", and {} more", group.len() - 12) } else { String::new() };
-        let _ = writeln!(out, "  {}", paint.text(Role::Faint, &format!("{}{more}", names.join(", "))));
+        let names: Vec<String> = group
+            .iter()
+            .take(12)
+            .map(|t| format!("{} {}", t.tid, quoted(&t.name)))
+            .collect();
+        let more = if group.len() > 12 {
+            format!(", and {} more", group.len() - 12)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(
+            out,
+            "  {}",
+            paint.text(Role::Faint, &format!("{}{more}", names.join(", ")))
+        );
     }
     waits_and_holds(out, first.waits_for.as_ref(), &first.holds, paint);
     if show.native {
@@ -137,18 +162,34 @@ fn state_word(thread: &Thread) -> &'static str {
 
 fn waits_and_holds(out: &mut String, wait: Option<&Wait>, holds: &[Hold], paint: Paint) {
     if let Some(wait) = wait {
-        let _ = writeln!(out, "  waits {}", paint.text(Role::Thing, &words::wait(wait)));
+        let _ = writeln!(
+            out,
+            "  waits {}",
+            paint.text(Role::Thing, &words::wait(wait))
+        );
     }
     for hold in holds {
-        let _ = writeln!(out, "  holds {}", paint.text(Role::Thing, &words::hold(hold)));
+        let _ = writeln!(
+            out,
+            "  holds {}",
+            paint.text(Role::Thing, &words::hold(hold))
+        );
     }
 }
 
 fn native(out: &mut String, thread: &Thread, paint: Paint) {
     if let Some(call) = &thread.os.syscall {
-        let name = if call.name.is_empty() { format!("system call {}", call.number) } else { call.name.clone() };
+        let name = if call.name.is_empty() {
+            format!("system call {}", call.number)
+        } else {
+            call.name.clone()
+        };
         let args: Vec<String> = call.args.iter().map(|a| format!("{a:#x}")).collect();
-        let _ = writeln!(out, "    {}", paint.text(Role::Faint, &format!("in {name}({})", args.join(", "))));
+        let _ = writeln!(
+            out,
+            "    {}",
+            paint.text(Role::Faint, &format!("in {name}({})", args.join(", ")))
+        );
     }
 }
 
@@ -156,14 +197,26 @@ fn frames(out: &mut String, frames: &[Frame], show: Show, paint: Paint) {
     // A deep recursion repeats the same few frames: say how often instead.
     let mut index = 0;
     while index < frames.len() {
-        let period = if show.locals { None } else { repeated(&frames[index..]) };
+        let period = if show.locals {
+            None
+        } else {
+            repeated(&frames[index..])
+        };
         let (length, times) = period.unwrap_or((1, 1));
         for frame in frames.iter().skip(index).take(length) {
             one_frame(out, frame, show, paint);
         }
         if times > 1 {
-            let what = if length == 1 { "the frame above".to_owned() } else { format!("the {length} frames above") };
-            let _ = writeln!(out, "    {}", paint.text(Role::Faint, &format!("… {what} {} times more", times - 1)));
+            let what = if length == 1 {
+                "the frame above".to_owned()
+            } else {
+                format!("the {length} frames above")
+            };
+            let _ = writeln!(
+                out,
+                "    {}",
+                paint.text(Role::Faint, &format!("… {what} {} times more", times - 1))
+            );
         }
         index += length * times;
     }
@@ -171,22 +224,41 @@ fn frames(out: &mut String, frames: &[Frame], show: Show, paint: Paint) {
 
 /// Whether the frames start with a run of 1 to 4 frames, repeated at least 4 times: its length and the times.
 fn repeated(frames: &[Frame]) -> Option<(usize, usize)> {
-    let same = |a: &Frame, b: &Frame| a.line == b.line && a.function == b.function && a.file == b.file;
+    let same =
+        |a: &Frame, b: &Frame| a.line == b.line && a.function == b.function && a.file == b.file;
     (1..=4.min(frames.len())).find_map(|length| {
-        let times = 1 + (1..frames.len() / length).take_while(|n| (0..length).all(|i| same(&frames[i], &frames[n * length + i]))).count();
+        let times = 1
+            + (1..frames.len() / length)
+                .take_while(|n| (0..length).all(|i| same(&frames[i], &frames[n * length + i])))
+                .count();
         (times >= 4).then_some((length, times))
     })
 }
 
 fn one_frame(out: &mut String, frame: &Frame, show: Show, paint: Paint) {
     if let Some(calls) = &frame.calls {
-        let _ = writeln!(out, "    {}", paint.text(Role::Faint, &format!("{calls} (native)")));
+        let _ = writeln!(
+            out,
+            "    {}",
+            paint.text(Role::Faint, &format!("{calls} (native)"))
+        );
     }
     let place = format!("{}:{}", frame.file, frame.line);
-    let _ = writeln!(out, "    {} ({})", harmless(&frame.function), paint.text(Role::Place, &place));
+    let _ = writeln!(
+        out,
+        "    {} ({})",
+        harmless(&frame.function),
+        paint.text(Role::Place, &place)
+    );
     if show.locals {
         for local in &frame.locals {
-            let _ = writeln!(out, "        {}: {} = {}", harmless(&local.name), paint.text(Role::Faint, &local.type_name), harmless(&local.value));
+            let _ = writeln!(
+                out,
+                "        {}: {} = {}",
+                harmless(&local.name),
+                paint.text(Role::Faint, &local.type_name),
+                harmless(&local.value)
+            );
         }
     }
 }
@@ -201,13 +273,25 @@ fn one_task(out: &mut String, task: &Task, show: Show, paint: Paint) {
         TaskState::Failed => "failed",
         TaskState::Cancelled => "cancelled",
     };
-    let mut line = format!("{}: {}", paint.text(Role::Strong, &head), paint.text(Role::Thing, state));
+    let mut line = format!(
+        "{}: {}",
+        paint.text(Role::Strong, &head),
+        paint.text(Role::Thing, state)
+    );
     if let Some(exception) = &task.exception {
-        let lost = if task.unretrieved { ", which nobody has seen" } else { "" };
+        let lost = if task.unretrieved {
+            ", which nobody has seen"
+        } else {
+            ""
+        };
         let _ = write!(line, " with {}{lost}", paint.text(Role::Bad, exception));
     }
     if !task.awaited_by.is_empty() {
-        let _ = write!(line, ", awaited by {}", harmless(&task.awaited_by.join(", ")));
+        let _ = write!(
+            line,
+            ", awaited by {}",
+            harmless(&task.awaited_by.join(", "))
+        );
     }
     let _ = writeln!(out, "{line}");
     waits_and_holds(out, task.waits_for.as_ref(), &task.holds, paint);
@@ -223,19 +307,47 @@ mod tests {
     use super::*;
 
     fn frame(function: &str, line: u32) -> Frame {
-        Frame { function: function.into(), file: "/app/x.py".into(), line, ..Frame::default() }
+        Frame {
+            function: function.into(),
+            file: "/app/x.py".into(),
+            line,
+            ..Frame::default()
+        }
     }
 
     fn thread(tid: u32, frames: Vec<Frame>) -> Thread {
-        Thread { tid, name: format!("T{tid}"), frames, state: ThreadState::Waiting, ..Thread::default() }
+        Thread {
+            tid,
+            name: format!("T{tid}"),
+            frames,
+            state: ThreadState::Waiting,
+            ..Thread::default()
+        }
     }
 
     #[test]
     fn equal_stacks_are_folded() {
-        let threads = (1..=1000).map(|tid| thread(tid, vec![frame("work", if tid == 500 { 9 } else { 3 })])).collect();
-        let process = Process { pid: 7, python: Some("3.13.0".into()), threads, ..Process::default() };
-        let snapshot = Snapshot { processes: vec![process], ..Snapshot::default() };
-        let text = text(&snapshot, Show { locals: false, native: false }, Paint::plain());
+        let threads = (1..=1000)
+            .map(|tid| thread(tid, vec![frame("work", if tid == 500 { 9 } else { 3 })]))
+            .collect();
+        let process = Process {
+            pid: 7,
+            python: Some("3.13.0".into()),
+            threads,
+            ..Process::default()
+        };
+        let snapshot = Snapshot {
+            processes: vec![process],
+            ..Snapshot::default()
+        };
+        let text = text(
+            &snapshot,
+            Show {
+                locals: false,
+                native: false,
+            },
+            Paint::plain(),
+        );
         assert!(text.contains("999 threads with the same stack"), "{text}");
         assert!(text.contains("Thread 500 \"T500\""), "{text}");
         assert!(text.lines().count() < 20, "{text}");
@@ -250,8 +362,19 @@ mod tests {
         }
         frames.push(frame("main", 20));
         let mut out = String::new();
-        super::frames(&mut out, &frames, Show { locals: false, native: false }, Paint::plain());
+        super::frames(
+            &mut out,
+            &frames,
+            Show {
+                locals: false,
+                native: false,
+            },
+            Paint::plain(),
+        );
         assert_eq!(out.lines().count(), 5, "{out}");
-        assert!(out.contains("… the 2 frames above 2499 times more"), "{out}");
+        assert!(
+            out.contains("… the 2 frames above 2499 times more"),
+            "{out}"
+        );
     }
 }

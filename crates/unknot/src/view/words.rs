@@ -14,7 +14,12 @@ pub fn place(place: &Place) -> String {
         (true, true) => "an unknown place".to_owned(),
         (true, false) => place.function.clone(),
         (false, true) => format!("{}:{}", base_name(&place.file), place.line),
-        (false, false) => format!("{}:{} in {}", base_name(&place.file), place.line, place.function),
+        (false, false) => format!(
+            "{}:{} in {}",
+            base_name(&place.file),
+            place.line,
+            place.function
+        ),
     }
 }
 
@@ -58,7 +63,10 @@ pub fn wait(wait: &Wait) -> String {
         Operation::Open => "to open",
         Operation::Other => "for",
     };
-    let mut text = format!("{verb} {}", thing(wait.kind, wait.name.as_deref(), wait.address));
+    let mut text = format!(
+        "{verb} {}",
+        thing(wait.kind, wait.name.as_deref(), wait.address)
+    );
     if !wait.fds.is_empty() {
         let list: Vec<String> = wait.fds.iter().take(8).map(i32::to_string).collect();
         let more = if wait.fds.len() > 8 { ", …" } else { "" };
@@ -76,9 +84,21 @@ pub fn wait(wait: &Wait) -> String {
 
 /// What is held: `Lock accounts_lock (0x7f…), taken at bank.py:21 in deposit`.
 pub fn hold(hold: &Hold) -> String {
-    let given = if hold.given_up { ", given up while it waits" } else { "" };
-    let sure = if hold.certainty == snapshot::Certainty::Probable { "probably " } else { "" };
-    format!("{sure}{}, taken at {}{given}", thing(hold.kind, hold.name.as_deref(), Some(hold.address)), place(&hold.place))
+    let given = if hold.given_up {
+        ", given up while it waits"
+    } else {
+        ""
+    };
+    let sure = if hold.certainty == snapshot::Certainty::Probable {
+        "probably "
+    } else {
+        ""
+    };
+    format!(
+        "{sure}{}, taken at {}{given}",
+        thing(hold.kind, hold.name.as_deref(), Some(hold.address)),
+        place(&hold.place)
+    )
 }
 
 /// `Python 3.13.0, free-threaded`, or that it is no Python.
@@ -123,7 +143,10 @@ mod tests {
 
     #[test]
     fn command_lines_are_quoted() {
-        let words: Vec<String> = ["python", "-c", "import x; x.y()\nz"].iter().map(ToString::to_string).collect();
+        let words: Vec<String> = ["python", "-c", "import x; x.y()\nz"]
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(command(&words), "python -c 'import x; x.y()\nz'");
     }
 

@@ -1,0 +1,182 @@
+//! `unknot why`: what a program waits for, and why that is.
+
+use crate::cli::WhyArgs;
+use crate::dump::told;
+use crate::paint::{Paint, Role};
+use crate::target::{Target, understand};
+use crate::view::words;
+use crate::watch;
+use diagnose::{Report, Role as Told, Text};
+use look::{Eye, Options, Source};
+use serde::Serialize;
+use snapshot::{Process, Snapshot};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// How long to wait before the second look, where one is needed. The contract asks for at least 100 ms.
+const SECOND_LOOK: Duration = Duration::from_millis(120);
+
+/// What `why --json` prints.
+#[derive(Debug, Serialize)]
+pub struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    processes: &'a [Process],
+    held_still_us: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: &'a [String],
+}
+
+/// Looks at a process or core once, or runs a command and watches it.
+///
+/// # Errors
+/// Wrong usage; a target that cannot be read or started.
+pub fn run(args: &WhyArgs, escaped: bool) -> anyhow::Result<u8> {
+    let source = match understand(&args.target.target, escaped, args.target.python.as_deref())? {
+        Target::Command(words) => return watch::run(&words, args),
+        Target::Pid(pid) => Source::Pid(pid),
+        Target::Core(path) => Source::Core(path),
+    };
+    let mut eye = Eye::open(source, options(args)).map_err(told)?;
+    let (snapshot, report) = judge(&mut eye).map_err(told)?;
+    show(&snapshot, &report, args.look.json)?;
+    Ok(u8::from(report.is_fault()))
+}
+
+/// How to look, for `why`.
+pub fn options(args: &WhyArgs) -> Options {
+    Options {
+        pause: !args.look.no_pause,
+        locals: false,
+        children: !args.no_children,
+        reach: true,
+    }
+}
+
+/// Looks, and looks again where the first look alone cannot decide.
+///
+/// # Errors
+/// When the target cannot be read.
+pub fn judge(eye: &mut Eye) -> Result<(Snapshot, Report), look::LookError> {
+    let first = eye.look()?;
+    let report = diagnose::diagnose(&first, None);
+    if !report.wants_second_look || !eye.is_live() {
+        return Ok((first, report));
+    }
+    std::thread::sleep(SECOND_LOOK);
+    match eye.look() {
+        Ok(second) => {
+            let report = diagnose::diagnose(&second, Some(&first));
+            Ok((second, report))
+        }
+        // It ended in between: what was seen first is what there is.
+        Err(_) => Ok((first, report)),
+    }
+}
+
+/// Prints the verdict on standard output.
+///
+/// # Errors
+/// When standard output is gone.
+pub fn show(snapshot: &Snapshot, report: &Report, json: bool) -> anyhow::Result<()> {
+    if json {
+        let document = Document {
+            report,
+            processes: &snapshot.processes,
+            held_still_us: snapshot.held_still_us,
+            notes: &snapshot.notes,
+        };
+        return crate::print_json(&document);
+    }
+    crate::print(&text(snapshot, report, Paint::stdout()))
+}
+
+/// The verdict as text.
+pub fn text(snapshot: &Snapshot, report: &Report, paint: Paint) -> String {
+    let mut out = String::new();
+    if let Some(process) = snapshot.processes.first() {
+        let title = format!(
+            "Process {}: {}",
+            process.pid,
+            words::command(&process.command)
+        );
+        let _ = writeln!(out, "{}", paint.text(Role::Strong, &title));
+        let mut facts = vec![
+            words::python(process),
+            words::count(process.threads.len(), "thread"),
+        ];
+        if snapshot.processes.len() > 1 {
+            facts.push(format!(
+                "{} below it",
+                words::count(snapshot.processes.len() - 1, "process")
+                    .replace("processs", "processes")
+            ));
+        }
+        if snapshot.held_still_us > 0 {
+            facts.push(format!(
+                "held still for {}",
+                words::milliseconds(snapshot.held_still_us)
+            ));
+        }
+        let _ = writeln!(out, "{}\n", paint.text(Role::Faint, &facts.join(" · ")));
+    }
+    let sources = Sources::default();
+    render(
+        &mut out,
+        &diagnose::explain(report, snapshot, &|file, line| sources.line(file, line)),
+        paint,
+    );
+    out
+}
+
+fn render(out: &mut String, text: &Text, paint: Paint) {
+    for line in &text.lines {
+        let painted = match line.role {
+            Told::Heading => paint.text(Role::Bad, &line.text),
+            Told::Emphasis => paint.text(Role::Strong, &line.text),
+            Told::Place => paint.text(Role::Place, &line.text),
+            Told::Source => paint.text(Role::Faint, &line.text),
+            Told::Plain | Told::Blank => crate::paint::harmless(&line.text),
+        };
+        let _ = writeln!(out, "{}{painted}", " ".repeat(line.indent));
+    }
+}
+
+/// Source files, each read once, bounded.
+#[derive(Default)]
+pub struct Sources {
+    files: std::cell::RefCell<HashMap<String, Option<Vec<String>>>>,
+}
+
+/// Larger source files are not shown.
+const SOURCE_BYTES_MAX: u64 = 4 << 20;
+
+impl Sources {
+    /// Line `number` of `file`, without its ends; `None` where the file cannot be read here.
+    pub fn line(&self, file: &str, number: u32) -> Option<String> {
+        let mut files = self.files.borrow_mut();
+        let lines = files
+            .entry(file.to_owned())
+            .or_insert_with(|| read_lines(file));
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        lines
+            .as_ref()?
+            .get(index)
+            .map(|line| line.trim().to_owned())
+    }
+}
+
+fn read_lines(file: &str) -> Option<Vec<String>> {
+    let facts = std::fs::metadata(file).ok()?;
+    if !facts.is_file() || facts.len() > SOURCE_BYTES_MAX {
+        return None;
+    }
+    let bytes = std::fs::read(file).ok()?;
+    Some(
+        String::from_utf8_lossy(&bytes)
+            .lines()
+            .map(str::to_owned)
+            .collect(),
+    )
+}
