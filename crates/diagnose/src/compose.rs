@@ -33,6 +33,7 @@ pub(crate) fn finding(
     let followers: Vec<Told> = root
         .followers
         .iter()
+        .filter(|&&a| !is_helper(knots, a))
         .take(FOLLOWERS_MAX)
         .filter_map(|&a| told(knots, stuck, root, a))
         .collect();
@@ -177,13 +178,7 @@ fn sleeps_for_ever(knots: &Knots<'_, '_>, actor: Actor) -> bool {
 fn has_moved(knots: &Knots<'_, '_>, root: &Root, earlier: Option<&Snapshot>) -> bool {
     let Some(earlier) = earlier else { return false };
     let world = knots.world;
-    let processes: BTreeSet<usize> = root.knot.iter().map(|a| a.process()).collect();
-    let core = world
-        .snapshot
-        .processes
-        .iter()
-        .any(|p| p.process_state == snapshot::ProcessState::Core);
-    if core || (processes.len() < 2 && world.snapshot.held_still_us > 0) {
+    if !wants_confirming(knots, root) {
         return false;
     }
     root.knot.iter().any(|&actor| {
@@ -213,12 +208,26 @@ fn has_moved(knots: &Knots<'_, '_>, root: &Root, earlier: Option<&Snapshot>) -> 
     })
 }
 
-/// Whether a knot spans processes, so that no single moment of stillness showed it.
-pub(crate) fn spans_processes(root: &Root) -> bool {
-    root.knot
+/// Whether no single moment of stillness showed the knot: it spans processes, or nothing was held still.
+pub(crate) fn wants_confirming(knots: &Knots<'_, '_>, root: &Root) -> bool {
+    let snapshot = knots.world.snapshot;
+    let processes: BTreeSet<usize> = root.knot.iter().map(|a| a.process()).collect();
+    let core = snapshot
+        .processes
         .iter()
-        .map(|a| a.process())
-        .collect::<BTreeSet<_>>()
-        .len()
-        > 1
+        .any(|p| p.process_state == snapshot::ProcessState::Core);
+    !core && (processes.len() > 1 || snapshot.held_still_us == 0)
+}
+
+/// Whether an actor belongs to a helper process of `multiprocessing`, of which a reader need not hear.
+fn is_helper(knots: &Knots<'_, '_>, actor: Actor) -> bool {
+    const HELPERS: [&str; 3] = [
+        "multiprocessing.resource_tracker",
+        "multiprocessing.semaphore_tracker",
+        "multiprocessing.forkserver",
+    ];
+    knots.world.process(actor.process()).is_some_and(|process| {
+        let mut words = process.command.iter();
+        words.any(|word| HELPERS.iter().any(|helper| word.contains(helper)))
+    })
 }

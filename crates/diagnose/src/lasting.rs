@@ -4,7 +4,9 @@ use crate::edges::{party, waiting_place};
 use crate::report::{Edge, Finding, FindingKind, Holder, Party, Target};
 use crate::words::{self, Told};
 use crate::world::{Actor, World};
-use snapshot::{Certainty, Frame, GilState, Kind, Process, Snapshot, Thread, ThreadState};
+use snapshot::{
+    Certainty, Frame, GilState, Kind, Operation, Process, Snapshot, Thread, ThreadState,
+};
 
 /// How much CPU time between two looks counts as spinning, in microseconds: the kernel's clock tick
 /// is 10,000, so one tick is the least that tells anything.
@@ -184,6 +186,8 @@ pub(crate) fn loops(
 fn is_brief(world: &World<'_>, p: usize, wait: &snapshot::Wait) -> bool {
     match wait.kind {
         Kind::File | Kind::Unknown | Kind::Gil => true,
+        // `Thread.start` waits until the thread runs.
+        Kind::Thread => wait.operation == Operation::Wait,
         Kind::Lock | Kind::RLock | Kind::ModuleLock | Kind::NativeMutex => {
             let holders = wait
                 .address

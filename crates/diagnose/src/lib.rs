@@ -106,6 +106,8 @@
 //!
 //! `earlier`, where given, is a look at the same target at least 100 ms and at most a few seconds before.
 //! It proves that a computing step, a native call under the GIL, or a busy loop lasts.
+//! A knot across processes, or in a process that was not held still (`held_still_us` 0, no core), is
+//! dropped when `earlier` shows that one of its threads has run since.
 //! [`Report::wants_second_look`] says that another look could change the verdict.
 
 mod compose;
@@ -145,7 +147,8 @@ pub fn diagnose(now: &Snapshot, earlier: Option<&Snapshot>) -> Report {
         if let Some(finding) = compose::finding(&knots, &stuck, root, earlier) {
             findings.push(finding);
             told.extend(root.knot.iter().chain(&root.followers));
-            lasting.wants_second_look |= earlier.is_none() && compose::spans_processes(root);
+            lasting.wants_second_look |=
+                earlier.is_none() && compose::wants_confirming(&knots, root);
         }
     }
     let is_told = |actor: Actor| told.contains(&actor);
