@@ -71,7 +71,7 @@
 //! | `Popen.wait`, `os.waitpid` | wait {Child, Reap, child: PID as the target numbers it or -1}; the child as a `Process` of its own in the snapshot, *also when it runs no Python* (`python: None`, its threads with `waits_for` from the system call: {Pipe, Read/Write, fds}), with its `fds`; else in `children` |
 //! | `multiprocessing.Process.join` | wait {Process, Join, address, child} |
 //! | a child that ended | absent or `children` state `zombie` with `exit_code`; `SyncState::Process { pid, exit_code, name }` |
-//! | pipe read, write | wait {Pipe, Read/Write, fds: [fd]}; `fds` of *every* process looked at, with inode and direction |
+//! | pipe read, write | wait {Pipe, Read/Write, `fds` = that descriptor}; `fds` of *every* process looked at, with inode and direction |
 //! | socket | wait {Socket, Read/Write/Accept, fds}; `connection.peer_inode` where the other end is on this machine |
 //! | FIFO open | wait {Pipe, Open}: goes on by itself |
 //! | `multiprocessing.Queue` | wait {Queue, Get/Put, address, fds: [the pipe's end slept on]}; blocked on its `_rlock`/`_wlock`/`_sem`: `inner_address` = that `SharedSemaphore` object |
