@@ -37,6 +37,7 @@ mod lines;
 mod op;
 mod step;
 mod tables;
+mod taken;
 mod value;
 mod with;
 
@@ -48,6 +49,7 @@ pub use dialect::{Dialect, PairOrder, StackRefs};
 pub use flow::{Analysis, Moment};
 pub use lines::{LineTable, Position};
 pub use op::Unary;
+pub use taken::{Effect, Taken};
 pub use value::{Value, ValueId};
 pub use with::{ExitSlot, Phase, WithBlock};
 

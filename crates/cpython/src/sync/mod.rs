@@ -5,16 +5,33 @@
 //! the thread sleeps in a system call that fits. What is held is read from the frames' value stacks and from
 //! the owners that some locks store.
 
+mod acquires;
 mod blocked;
+mod callable;
+mod ended;
+mod forms;
+mod futures;
+mod holds;
+mod insight;
+mod inspect;
+mod locks;
+mod names;
+mod objects;
 mod origin;
+mod outward;
+mod owners;
+mod pools;
 mod rules;
+mod waits;
 
 pub use origin::Origins;
 
+use crate::frame::RawFrame;
 use crate::interpreter::Interp;
 use crate::reader::Reader;
 use crate::runtime::Runtime;
 use crate::threads::RawThread;
+use insight::Insight;
 use snapshot::{Address, Ended, Hold, OsThread, SyncObject, ThreadState, Wait};
 
 /// A thread, as far as others have read it.
@@ -66,21 +83,23 @@ pub fn inspect(
     interpreter: &Interp,
     threads: &[ThreadInput<'_>],
 ) -> SyncReport {
-    let _ = (reader, runtime, interpreter);
-    SyncReport {
-        per_thread: threads.iter().map(|_| ThreadSync::default()).collect(),
-        ..SyncReport::default()
-    }
+    let _ = runtime;
+    let insight = Insight::new(*reader);
+    let origins = Origins::of(reader, interpreter.address);
+    inspect::Inspection::new(&insight, &origins, interpreter, threads).report()
 }
 
 /// What the frames of a suspended generator, coroutine or task hold (from the innermost outwards).
-pub fn holds_of_frames(
-    reader: &Reader<'_>,
-    frames: &[crate::frame::RawFrame],
-    origins: &Origins,
-) -> Vec<Hold> {
-    let _ = (reader, frames, origins);
-    Vec::new()
+pub fn holds_of_frames(reader: &Reader<'_>, frames: &[RawFrame], origins: &Origins) -> Vec<Hold> {
+    let insight = Insight::new(*reader);
+    holds::Holder {
+        insight: &insight,
+        origins,
+        frames,
+        ident: None,
+        now: inspect::now(&insight, origins, frames),
+    }
+    .holds()
 }
 
 /// The objects at these addresses, with what is known of each and with the objects that they are made of.
@@ -90,23 +109,21 @@ pub fn describe(
     interpreter: &Interp,
     addresses: &[Address],
 ) -> Vec<SyncObject> {
-    let _ = (reader, interpreter, addresses);
-    Vec::new()
+    let _ = interpreter;
+    let mut catalogue = objects::Catalogue::default();
+    catalogue.add(reader, addresses.iter().copied());
+    catalogue.into_objects()
 }
 
 /// The context managers whose `with` or `async with` block the frame is in, outermost first.
-pub fn managers_of_frame(reader: &Reader<'_>, frame: &crate::frame::RawFrame) -> Vec<Address> {
-    let _ = (reader, frame);
-    Vec::new()
+pub fn managers_of_frame(reader: &Reader<'_>, frame: &RawFrame) -> Vec<Address> {
+    let insight = Insight::new(*reader);
+    let blocks = insight.blocks(frame);
+    blocks.iter().map(|block| block.manager).collect()
 }
 
 /// The expression by which the frame's code names the object at `wanted` where it calls or awaits it now
 /// (`self.queue` of `await self.queue.get()`); else a local variable or attribute of `self` that is it.
-pub fn name_in_frame(
-    reader: &Reader<'_>,
-    frame: &crate::frame::RawFrame,
-    wanted: Address,
-) -> Option<String> {
-    let _ = (reader, frame, wanted);
-    None
+pub fn name_in_frame(reader: &Reader<'_>, frame: &RawFrame, wanted: Address) -> Option<String> {
+    names::in_frame(&Insight::new(*reader), frame, wanted)
 }

@@ -199,6 +199,11 @@ pub(super) fn find(
     })
 }
 
+/// Whether the table has a line for any function of this file.
+pub(super) fn has_file(path: &str) -> bool {
+    RULES.iter().any(|rule| rule.file == path)
+}
+
 /// Whether this function of the standard library waits for work.
 pub(super) fn waits_for_work(path: &str, function: &str) -> bool {
     IDLE.contains(&(path, function))

@@ -1,0 +1,170 @@
+//! One interpreter's threads, all together.
+
+use super::blocked::{Blocked, blocked};
+use super::ended;
+use super::forms::{Form, form_of};
+use super::futures;
+use super::holds::Holder;
+use super::insight::Insight;
+use super::names;
+use super::objects::Catalogue;
+use super::origin::Origins;
+use super::owners;
+use super::waits;
+use super::{SyncReport, ThreadInput, ThreadSync, outward};
+use crate::frame::RawFrame;
+use crate::interpreter::Interp;
+use crate::reader::Reader;
+use crate::threads::thread_objects;
+use snapshot::{Address, Origin, Place, ThreadState};
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+/// All that is known while an interpreter's threads are looked at.
+pub(super) struct Inspection<'a> {
+    pub insight: &'a Insight<'a>,
+    pub origins: &'a Origins,
+    pub interpreter: &'a Interp,
+    pub threads: &'a [ThreadInput<'a>],
+    thread_objects: OnceCell<HashMap<u64, Address>>,
+}
+
+impl<'a> Inspection<'a> {
+    pub(super) fn new(
+        insight: &'a Insight<'a>,
+        origins: &'a Origins,
+        interpreter: &'a Interp,
+        threads: &'a [ThreadInput<'a>],
+    ) -> Self {
+        Inspection {
+            insight,
+            origins,
+            interpreter,
+            threads,
+            thread_objects: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn reader(&self) -> &Reader<'a> {
+        &self.insight.reader
+    }
+
+    /// The `threading.Thread` objects by their ident, read when first asked for.
+    pub(super) fn thread_objects(&self) -> &HashMap<u64, Address> {
+        self.thread_objects
+            .get_or_init(|| thread_objects(self.reader(), self.interpreter))
+    }
+
+    /// All of it.
+    pub(super) fn report(&self) -> SyncReport {
+        let mut per_thread: Vec<ThreadSync> = self
+            .threads
+            .iter()
+            .map(|thread| self.thread(thread))
+            .collect();
+        owners::add(self, &mut per_thread);
+        futures::add_running(self, &mut per_thread);
+        let mut catalogue = Catalogue::default();
+        catalogue.add(self.reader(), wanted(&per_thread));
+        futures::relate(self, &mut catalogue);
+        let ended = ended::ended(self, &catalogue);
+        let mut objects = catalogue.into_objects();
+        names::add(self, &mut objects);
+        SyncReport {
+            per_thread,
+            objects,
+            ended,
+            notes: Vec::new(),
+        }
+    }
+
+    fn thread(&self, thread: &ThreadInput<'_>) -> ThreadSync {
+        let frames = &thread.raw.frames;
+        let mut sync = ThreadSync {
+            calls: vec![None; frames.len()],
+            ..ThreadSync::default()
+        };
+        let blocked = blocked(self.reader(), thread.os);
+        let call = frames.first().and_then(|frame| self.insight.call(frame));
+        if let (Some(first), Some(call)) = (sync.calls.first_mut(), &call) {
+            *first = call.callable.native.then(|| call.callable.shown());
+        }
+        sync.waits_for_gil = self.waits_for_gil(&blocked);
+        if sync.waits_for_gil {
+            sync.state_hint = Some(ThreadState::Gil);
+        } else if let Some(innermost) = frames.first() {
+            let locals = || self.locals(innermost);
+            let found = waits::innermost(self.reader(), &blocked, call.as_ref(), locals);
+            if let Some(found) = found {
+                let objects = || self.thread_objects().values().copied().collect();
+                let told = outward::tell(self.insight, self.origins, frames, found, &objects);
+                sync.idle = told.idle;
+                sync.state_hint = Some(if told.idle {
+                    ThreadState::Idle
+                } else {
+                    ThreadState::Waiting
+                });
+                sync.waits_for = Some(told.wait);
+            }
+        }
+        let holder = Holder {
+            insight: self.insight,
+            origins: self.origins,
+            frames,
+            ident: Some(thread.raw.ident),
+            now: self.now(frames),
+        };
+        sync.holds = holder.holds();
+        sync
+    }
+
+    fn waits_for_gil(&self, blocked: &Blocked) -> bool {
+        match (blocked, &self.interpreter.gil) {
+            (Blocked::Futex { word, .. }, Some(gil)) => gil.contains(*word),
+            _ => false,
+        }
+    }
+
+    /// The objects in a frame's local variables.
+    fn locals(&self, frame: &RawFrame) -> Vec<Address> {
+        let names = frame.code.locals(self.reader()).unwrap_or_default();
+        names
+            .iter()
+            .filter_map(|local| frame.slot(self.reader(), local.slot))
+            .collect()
+    }
+
+    /// Where a thread is at present: the innermost of the program's frames, or of all.
+    pub(super) fn now(&self, frames: &[RawFrame]) -> Place {
+        now(self.insight, self.origins, frames)
+    }
+}
+
+/// Where a stack of frames is at present: the innermost of the program's frames, or of all.
+pub(super) fn now(insight: &Insight<'_>, origins: &Origins, frames: &[RawFrame]) -> Place {
+    frames
+        .iter()
+        .find(|frame| origins.origin_of(&frame.code.file) == Origin::Program)
+        .or(frames.first())
+        .map(|frame| insight.place(frame, None))
+        .unwrap_or_default()
+}
+
+/// The objects that somebody waits for or holds.
+fn wanted(threads: &[ThreadSync]) -> Vec<Address> {
+    let mut addresses = Vec::new();
+    for thread in threads {
+        if let Some(wait) = &thread.waits_for {
+            addresses.extend(wait.address);
+            addresses.extend(wait.inner_address);
+            addresses.extend(&wait.any_of);
+        }
+        addresses.extend(thread.holds.iter().map(|hold| hold.address));
+    }
+    addresses
+}
+
+/// Whether the object at this address is of this form.
+pub(super) fn is(reader: &Reader<'_>, object: Address, form: Form) -> bool {
+    form_of(reader, object) == Some(form)
+}
