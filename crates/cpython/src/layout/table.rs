@@ -65,3 +65,45 @@ fn variants_of(version: &Version) -> impl DoubleEndedIterator<Item = &'static Ta
         .rev()
         .filter(move |table| key(&table.version) == wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_have_all_that_is_declared() {
+        let declared = |spec: &&crate::layout::StructSpec| {
+            let fields: Vec<&str> = spec.fields.iter().map(|field| field.name).collect();
+            (spec.name, fields)
+        };
+        let declared: Vec<_> = Layout::SPECS.iter().map(declared).collect();
+        let held: Vec<_> = columns()
+            .iter()
+            .map(|(name, fields)| (*name, fields.to_vec()))
+            .collect();
+        assert_eq!(held, declared, "run `cargo xtask layouts`");
+    }
+
+    #[test]
+    fn each_known_kind_of_build_has_a_candidate() {
+        let tags: Vec<String> = Layout::candidates()
+            .map(|(version, _)| version.tag())
+            .collect();
+        let known = [
+            "3.15t", "3.15", "3.14t", "3.14", "3.13t", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8",
+        ];
+        assert_eq!(tags, known);
+    }
+
+    #[test]
+    fn every_row_fits_its_struct() {
+        for table in tables() {
+            assert_eq!(table.rows.len(), columns().len(), "{}", table.version);
+            for (row, (name, _)) in table.rows.iter().zip(columns()) {
+                let size = row.first().copied().unwrap_or(0);
+                let inside = |offset: &u32| *offset <= size || *offset == crate::layout::ABSENT;
+                assert!(row.iter().all(inside), "{} {name}", table.version);
+            }
+        }
+    }
+}

@@ -1,8 +1,11 @@
 //! The tables, held against every interpreter present: its DWARF, its debug offsets, its `__basicsize__`s.
 
 mod basicsize;
+#[path = "../common/mod.rs"]
+mod common;
 mod debug_offsets;
 mod dwarf;
+mod patch_release;
 
 use cpython::layout::{Layout, Version};
 use testkit::Interpreter;
