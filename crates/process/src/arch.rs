@@ -115,12 +115,53 @@ impl Arch {
         name.filter(|&name| name != "-").unwrap_or("")
     }
 
+    /// A system call in progress. After a stop or a signal, some calls go on as `restart_syscall`, with
+    /// their arguments kept: they are named and numbered here as what they were.
+    pub fn syscall(&self, number: u64, args: [u64; 6]) -> Syscall {
+        let name = self.call_name(number);
+        let original = (name == "restart_syscall").then(|| resumed(args)).flatten();
+        let known = original.and_then(|name| Some((name, self.call_number(name)?)));
+        let (name, number) = known.unwrap_or((name, number));
+        Syscall {
+            number,
+            name: name.to_owned(),
+            args,
+        }
+    }
+
     /// The number of a system call.
     pub fn call_number(&self, name: &str) -> Option<u64> {
         self.calls.iter().find_map(|&(first, names)| {
             let index = names.split_ascii_whitespace().position(|it| it == name)?;
             Some((first + index) as u64)
         })
+    }
+}
+
+/// Which of the four calls that can go on as `restart_syscall` has arguments like these. All have a
+/// time limit, or they would begin anew.
+fn resumed(args: [u64; 6]) -> Option<&'static str> {
+    const WAIT: u64 = 0;
+    const WAIT_BITSET: u64 = 9;
+    const PRIVATE_OR_REALTIME: u64 = 0x180;
+    const MATCH_ANY: u32 = u32::MAX;
+    let [first, second, third, fourth, _, sixth] = args;
+    let pointer = |word: u64| (0x1000..1 << 56).contains(&word);
+    let futex = match second & !PRIVATE_OR_REALTIME {
+        WAIT => true,
+        WAIT_BITSET => sixth as u32 == MATCH_ANY,
+        _ => false,
+    };
+    if pointer(first) && first.is_multiple_of(4) && pointer(fourth) && futex {
+        Some("futex")
+    } else if first < 16 && second == 0 && pointer(third) {
+        Some("clock_nanosleep")
+    } else if pointer(first) && pointer(second) {
+        Some("nanosleep")
+    } else if (third as i32) >= 0 && second < 0x1000 {
+        Some("poll")
+    } else {
+        None
     }
 }
 
@@ -170,11 +211,8 @@ impl Registers {
         let number = self.word(self.arch.call_number);
         let inside = number.cast_signed() >= 0
             && INTERRUPTED.contains(&self.word(self.arch.call_result).cast_signed());
-        inside.then(|| Syscall {
-            number,
-            name: self.arch.call_name(number).to_owned(),
-            args: self.arch.call_arguments.map(|index| self.word(index)),
-        })
+        let args = self.arch.call_arguments.map(|index| self.word(index));
+        inside.then(|| self.arch.syscall(number, args))
     }
 }
 
@@ -225,5 +263,16 @@ mod tests {
         words[10] = (-512_i64).cast_unsigned();
         words[15] = u64::MAX;
         assert_eq!(Registers::new(&X86_64, &words).syscall(), None);
+    }
+    #[test]
+    fn a_call_that_goes_on_after_a_stop_keeps_its_name() {
+        let name = |args| X86_64.syscall(219, args).name;
+        assert_eq!(name([0x7000, 0x189, 0, 0x8000, 0, 0xffff_ffff]), "futex");
+        assert_eq!(name([0x7000, 0x80, 2, 0x8000, 0, 0]), "futex");
+        assert_eq!(name([0x7000, 2, 500, 0, 0, 0]), "poll");
+        assert_eq!(name([1, 0, 0x7000, 0x8000, 0, 0]), "clock_nanosleep");
+        assert_eq!(name([0x7000, 0x7000, 0, 0, 0, 0]), "nanosleep");
+        assert_eq!(name([u64::MAX; 6]), "restart_syscall");
+        assert_eq!(X86_64.syscall(219, [0x7000, 2, 500, 0, 0, 0]).number, 7);
     }
 }

@@ -2,15 +2,19 @@
 
 pub mod arch;
 pub mod cache;
+pub mod children;
 pub mod elf;
+pub mod fds;
 pub mod hold;
 pub mod kin;
 pub mod launch;
 pub mod live;
+pub mod locks;
 pub mod maps;
 mod memory;
 pub mod permission;
 pub mod proc;
+mod sockets;
 pub mod store;
 pub mod syscalls;
 mod text;

@@ -226,6 +226,8 @@ pub(crate) struct Stat<'a> {
     /// User and system time, in clock ticks.
     pub cpu_ticks: u64,
     pub start_ticks: u64,
+    /// As wait(2) gives it; of a process that has not ended, or is not ours to read, 0.
+    pub wait_status: Option<u64>,
 }
 
 impl Stat<'_> {
@@ -248,6 +250,7 @@ impl Stat<'_> {
             ppid,
             cpu_ticks: user.saturating_add(system),
             start_ticks,
+            wait_status: fields.nth(29).and_then(text::decimal),
         })
     }
 }

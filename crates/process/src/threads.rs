@@ -124,11 +124,13 @@ fn parse_syscall(content: &[u8]) -> Option<SleepingPlace> {
         for arg in &mut args {
             *arg = word()?;
         }
-        let name = Arch::host().map_or("", |arch| arch.call_name(number));
-        syscall = Some(Syscall {
-            number,
-            name: name.to_owned(),
-            args,
+        syscall = Some(match Arch::host() {
+            Some(arch) => arch.syscall(number, args),
+            None => Syscall {
+                number,
+                name: String::new(),
+                args,
+            },
         });
     }
     Some(SleepingPlace {

@@ -178,10 +178,7 @@ fn registers_tell_the_call_that_a_thread_sleeps_in() {
             .iter()
             .filter_map(|thread| thread.registers?.syscall())
             .map(|call| call.name);
-        let (futex, other): (Vec<_>, Vec<_>) = calls.partition(|name| {
-            // A wait with a time limit goes on by that name after a stop.
-            name == "futex" || name == "restart_syscall"
-        });
+        let (futex, other): (Vec<_>, Vec<_>) = calls.partition(|name| name == "futex");
         // The threads need a moment to get to their barrier, the main ones to their read and join.
         if futex.len() >= THREADS && other == ["read"] {
             return;
