@@ -206,7 +206,6 @@ fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
         schema: snapshot::SCHEMA,
         ..Snapshot::default()
     };
-    let all: Vec<u32> = members.iter().map(|m| m.opened.pid).collect();
     for member in members {
         let mut process = facts::process(member.opened, &member.status);
         process.notes = member.notes;
@@ -222,6 +221,5 @@ fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
         facts::descriptors(&mut process, member.opened, options);
         snapshot.processes.push(process);
     }
-    facts::between(&mut snapshot, &all);
     snapshot
 }

@@ -4,9 +4,10 @@ use crate::opened::Opened;
 use crate::{Options, waits};
 use cpython::read::{KernelThread, Reading};
 use process::hold::Hold;
-use process::{ProcStatus, proc};
-use snapshot::{Process, ProcessState, Snapshot, Thread, ThreadState};
+use process::{Mapping, Maps, ProcStatus, proc};
+use snapshot::{Process, ProcessState, Thread, ThreadState};
 use std::collections::HashMap;
+use std::path::Path;
 
 /// The threads of a process as the kernel shows them.
 pub(crate) fn kernel_threads(pid: u32, status: &ProcStatus) -> Vec<KernelThread> {
@@ -82,6 +83,11 @@ pub(crate) fn process(opened: &Opened, status: &ProcStatus) -> Process {
             .then(|| status.ns_pid())
             .flatten(),
         parent: status.ppid,
+        forked_from: opened
+            .runtime
+            .is_ok()
+            .then(|| forked_from(opened, status.ppid))
+            .flatten(),
         python,
         free_threaded,
         command: command
@@ -137,20 +143,17 @@ pub(crate) fn descriptors(process: &mut Process, opened: &Opened, options: Optio
     waits::complete(process, opened);
 }
 
-/// What needs more than one process to be known: which is a fork of which.
-pub(crate) fn between(snapshot: &mut Snapshot, family: &[u32]) {
-    let commands: HashMap<u32, (Vec<String>, Option<String>)> = snapshot
-        .processes
-        .iter()
-        .map(|p| (p.pid, (p.command.clone(), p.executable.clone())))
-        .collect();
-    for process in &mut snapshot.processes {
-        let parent = commands.get(&process.parent);
-        let same_program = parent.is_some_and(|(command, executable)| {
-            *command == process.command && *executable == process.executable
-        });
-        if process.python.is_some() && family.contains(&process.parent) && same_program {
-            process.forked_from = Some(process.parent);
-        }
-    }
+/// Whether the process is a fork of its parent that has not executed a program since: the kernel puts its own pages
+/// (`[vdso]`) and the stack at new random places whenever a program is executed, and at the same ones in a fork.
+pub(crate) fn forked_from(opened: &Opened, parent: u32) -> Option<u32> {
+    let parents = Maps::read(parent).ok()?;
+    let place = |maps: &Maps, name: &str| {
+        let own = |mapping: &&Mapping| mapping.path.as_deref() == Some(Path::new(name));
+        maps.iter().find(own).map(|mapping| mapping.end)
+    };
+    let same = |name: &str| {
+        let own = place(&opened.maps, name);
+        own.is_some() && own == place(&parents, name)
+    };
+    (same("[vdso]") && same("[stack]")).then_some(parent)
 }

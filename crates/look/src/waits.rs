@@ -2,9 +2,7 @@
 
 use crate::opened::Opened;
 use process::blocking;
-use snapshot::{
-    Certainty, FdKind, Kind, Operation, Place, Process, Thread, ThreadState, Wait,
-};
+use snapshot::{Certainty, FdKind, Kind, Operation, Place, Process, Thread, ThreadState, Wait};
 
 /// Gives threads without Python their waits, and tells for every wait on a descriptor what the descriptor is.
 pub(crate) fn complete(process: &mut Process, opened: &Opened) {

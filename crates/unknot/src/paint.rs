@@ -10,8 +10,6 @@ pub enum Role {
     Strong,
     /// Something is wrong here.
     Bad,
-    /// All is well.
-    Good,
     /// A thing that is waited for or held.
     Thing,
     /// A place in a file.
@@ -56,7 +54,6 @@ impl Paint {
         let code = match role {
             Role::Strong => "1",
             Role::Bad => "1;31",
-            Role::Good => "32",
             Role::Thing => "33",
             Role::Place => "36",
             Role::Faint => "2",

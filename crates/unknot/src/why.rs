@@ -130,10 +130,17 @@ pub fn text(snapshot: &Snapshot, report: &Report, paint: Paint) -> String {
     out
 }
 
-fn render(out: &mut String, text: &Text, paint: Paint) {
+fn render(out: &mut String, text: &Text, report: &Report, paint: Paint) {
     for line in &text.lines {
         let painted = match line.role {
-            Told::Heading => paint.text(Role::Bad, &line.text),
+            Told::Heading => paint.text(
+                if report.is_fault() {
+                    Role::Bad
+                } else {
+                    Role::Strong
+                },
+                &line.text,
+            ),
             Told::Emphasis => paint.text(Role::Strong, &line.text),
             Told::Place => paint.text(Role::Place, &line.text),
             Told::Source => paint.text(Role::Faint, &line.text),
