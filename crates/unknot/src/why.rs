@@ -125,6 +125,7 @@ pub fn text(snapshot: &Snapshot, report: &Report, paint: Paint) -> String {
     render(
         &mut out,
         &diagnose::explain(report, snapshot, &|file, line| sources.line(file, line)),
+        report,
         paint,
     );
     out
