@@ -7,7 +7,7 @@ use process::ReadError;
 use snapshot::Address;
 
 /// Most entries of a dictionary or set that are gone through, whatever the caller's limit: empty places count.
-const SCAN_LIMIT: u64 = 1 << 20;
+const SCAN_LIMIT: u64 = 1 << 17;
 /// Entries read at once.
 const CHUNK: u64 = 256;
 /// Items in one block of a deque (`BLOCKLEN`).

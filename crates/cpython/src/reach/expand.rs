@@ -304,7 +304,7 @@ impl<'a> World<'a> {
 
     /// Whether an object seems to stand there.
     fn is_object(&self, place: Address) -> bool {
-        if place.0 < 0x1_0000 || place.0 % 8 != 0 {
+        if place.0 < 0x1_0000 || !place.0.is_multiple_of(8) {
             return false;
         }
         // An object whose count is zero has died.

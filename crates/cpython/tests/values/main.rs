@@ -3,10 +3,12 @@
 use cpython::bytecode::Dialect;
 use cpython::caches::Caches;
 use cpython::layout::{Layout, Version};
+use cpython::reach::{Question, Root, reach};
 use cpython::reader::Reader;
 use cpython::render::RenderLimits;
-use process::{LiveMemory, PageCache};
+use process::{LiveMemory, Memory, PageCache, ReadError};
 use snapshot::Address;
+use std::collections::HashSet;
 use std::time::Duration;
 use testkit::{Interpreter, Program, Target, matrix};
 
@@ -92,12 +94,73 @@ fn check(interpreter: &Interpreter) -> Vec<String> {
         .collect();
     compare("attribute", names.collect(), &wanted);
     // Whatever stands there, it ends and does not panic.
-    for list in lists {
+    for list in &lists {
         for step in 0..512 {
             reader.render(list.plus(step * 8), &RenderLimits::default());
         }
     }
+    for seed in 0..3 {
+        survive(
+            &Scribbled {
+                memory: &memory,
+                seed,
+            },
+            &layout,
+            &lists,
+        );
+    }
     wrong
+}
+
+/// Reads all values in memory full of garbage.
+fn survive(memory: &Scribbled<'_>, layout: &Layout, lists: &[Address]) {
+    let caches = Caches::default();
+    let reader = Reader::new(memory, layout, &caches);
+    let mut objects = Vec::new();
+    for list in lists {
+        objects.extend(reader.items(*list, 1000).unwrap_or_default());
+    }
+    for object in &objects {
+        reader.render(*object, &RenderLimits::default());
+        let _ = reader.attribute(*object, "name");
+    }
+    let question = Question {
+        targets: &HashSet::new(),
+        actors: &HashSet::new(),
+        modules: Address::NULL,
+        objects_max: 3000,
+    };
+    let root = Root {
+        frames: &[],
+        extra: &objects,
+    };
+    reach(&reader, &[root], &question);
+}
+
+/// Memory in which one word of 64 is not what it was.
+struct Scribbled<'m> {
+    memory: &'m dyn Memory,
+    seed: u64,
+}
+
+impl Memory for Scribbled<'_> {
+    fn read(&self, address: Address, buffer: &mut [u8]) -> Result<(), ReadError> {
+        self.memory.read(address, buffer)?;
+        for (byte, place) in buffer.iter_mut().zip(address.0..) {
+            let mixed = (place / 8 ^ self.seed << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            if mixed >> 58 == 0 {
+                // Small changes too: a wrong count does more harm than a wild pointer.
+                let change = mixed.rotate_left(29).to_le_bytes();
+                let index = (place % 8) as usize;
+                *byte ^= if self.seed % 2 == 0 || index < 2 {
+                    change[index]
+                } else {
+                    0
+                };
+            }
+        }
+        Ok(())
+    }
 }
 
 #[test]

@@ -296,6 +296,23 @@ SHOWN = [
     ((deleted(), "Plain(items=[1], other=True, name='last')") if sys.version_info >= (3, 11) else (deleted(), None)),
 ]
 
+# NumPy is tried where it is installed, or found in a directory of UNKNOT_NUMPY.
+sys.path.extend(filter(None, os.environ.get("UNKNOT_NUMPY", "").split(":")))
+try:
+    import numpy as np
+except Exception as error:
+    print("no numpy:", error)
+else:
+    SHOWN += [
+        (np.zeros((3, 4)), "array(shape=(3, 4), dtype=float64)"), (np.array(7, dtype="i2"), "array(shape=(), dtype=int16)"),
+        (np.arange(5, dtype=np.uint8)[1:], "array(shape=(4,), dtype=uint8)"), (np.array(["ab"]), "array(shape=(1,), dtype=str)"),
+        (np.array([None]), "array(shape=(1,), dtype=object)"), (np.array([True]), "array(shape=(1,), dtype=bool)"),
+        (np.ma.masked_array([1.5]), "MaskedArray(shape=(1,), dtype=float64)"), (np.float64(0.1), "np.float64(0.1)"),
+        (np.float32(0.1), "np.float32(0.1)"), (np.int64(-5), "np.int64(-5)"), (np.uint8(200), "np.uint8(200)"), (np.bool_(True), "np.True"),
+        (np.complex128(1 + 2j), "np.complex128((1+2j))"), (np.float32(1e-10), "np.float32(1e-10)"), (np.str_("s"), "'s'"),
+        (np.dtype("f8"), None), (np.datetime64("2024-01-01"), None), (np.float16(1), None),
+    ]
+
 ATTRIBUTES = [plain, SlottedAndDict(), materialised(), replaced(), many()]
 for value in (TupleWithDict("ab"), IntWithDict(2**90), IntWithDict(-5), Fields("f"), function):
     value.name = "n"
