@@ -24,7 +24,7 @@ use std::rc::Rc;
 /// Who asks: an actor that may go on.
 #[derive(Debug, Clone, Copy)]
 pub struct Root<'r> {
-    /// Frames that it will go on in: of a thread, or of a coroutine's await chain.
+    /// Frames that it will go on in, from the innermost outwards: of a thread, or of a coroutine's await chain.
     pub frames: &'r [RawFrame],
     /// Objects that it has besides: a signal handler's function, a callback, a `Thread` object's target.
     pub extra: &'r [Address],
@@ -128,9 +128,11 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     fn run(mut self, root: &Root<'_>) -> Reached {
+        let mut inner = None;
         for frame in root.frames {
-            let links = self.world.frame_links(frame);
+            let links = self.world.frame_links(frame, inner);
             self.follow(None, &links);
+            inner = Some(frame);
         }
         for object in root.extra {
             self.visit(None, Label::Other, *object);

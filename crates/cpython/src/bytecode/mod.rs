@@ -38,6 +38,7 @@ mod op;
 mod step;
 mod tables;
 mod taken;
+mod uses;
 mod value;
 mod with;
 
@@ -50,6 +51,7 @@ pub use flow::{Analysis, Moment};
 pub use lines::{LineTable, Position};
 pub use op::Unary;
 pub use taken::{Effect, Taken};
+pub use uses::Uses;
 pub use value::{Value, ValueId};
 pub use with::{ExitSlot, Phase, WithBlock};
 

@@ -73,7 +73,7 @@ impl<'a> World<'a> {
             }
             Kind::Class => self.class(object, links)?,
             Kind::Generator => match generator_frame(&self.reader, object) {
-                Some(frame) => *links = self.frame_links(&frame),
+                Some(frame) => *links = self.frame_links(&frame, None),
                 None => {
                     let state = generator_state(&self.reader, object);
                     links.partial = state != Ok(GeneratorState::Cleared);

@@ -1,11 +1,13 @@
 //! Values of a real process, read and shown, compared with what Python itself says of them.
 
-use cpython::bytecode::Dialect;
+#[path = "../common/mod.rs"]
+mod common;
+
 use cpython::caches::Caches;
-use cpython::layout::{Layout, Version};
 use cpython::reach::{Question, Root, reach};
 use cpython::reader::Reader;
 use cpython::render::RenderLimits;
+use cpython::runtime::Runtime;
 use process::{LiveMemory, Memory, PageCache, ReadError};
 use snapshot::Address;
 use std::collections::HashSet;
@@ -19,16 +21,6 @@ const LIMITS: RenderLimits = RenderLimits {
     characters: 100,
     total: 4000,
 };
-
-fn layout_of(interpreter: &Interpreter) -> Option<Layout> {
-    let (major, minor, micro) = interpreter.version;
-    let version = Version::new(major, minor, micro);
-    let version = match interpreter.free_threaded {
-        true => version.free_threaded(),
-        false => version,
-    };
-    Layout::for_version(&version)
-}
 
 /// Each item of a list as it is rendered.
 fn shown(reader: &Reader<'_>, list: Address) -> Vec<String> {
@@ -52,15 +44,10 @@ fn check(interpreter: &Interpreter) -> Vec<String> {
         .collect();
     let texts: Vec<Vec<Option<String>>> =
         serde_json::from_str(&std::fs::read_to_string(&texts).unwrap()).unwrap();
-    let memory = PageCache::new(LiveMemory::new(target.pid()));
-    let Some(layout) = layout_of(interpreter) else {
-        eprintln!("{interpreter}: no table of its layout yet");
-        return Vec::new();
-    };
-    let minor = u32::from(interpreter.version.1);
-    let dialect = Dialect::for_version(3 << 24 | minor << 16).unwrap();
-    let caches = Caches::new(dialect);
-    let reader = Reader::new(&memory, &layout, &caches);
+    let live = LiveMemory::new(target.pid());
+    let runtime = Runtime::find(&live, &common::symbols(target.pid(), &live)).unwrap();
+    let memory = PageCache::new(live);
+    let reader = runtime.reader(&memory);
     let mut wrong = Vec::new();
     let mut compare = |what: &str, got: Vec<String>, wanted: &[Option<String>]| {
         assert_eq!(got.len(), wanted.len(), "{interpreter}: {what}");
@@ -105,7 +92,7 @@ fn check(interpreter: &Interpreter) -> Vec<String> {
                 memory: &memory,
                 seed,
             },
-            &layout,
+            &runtime,
             &lists,
         );
     }
@@ -113,9 +100,9 @@ fn check(interpreter: &Interpreter) -> Vec<String> {
 }
 
 /// Reads all values in memory full of garbage.
-fn survive(memory: &Scribbled<'_>, layout: &Layout, lists: &[Address]) {
-    let caches = Caches::default();
-    let reader = Reader::new(memory, layout, &caches);
+fn survive(memory: &Scribbled<'_>, runtime: &Runtime, lists: &[Address]) {
+    let caches = Caches::new(runtime.dialect);
+    let reader = Reader::new(memory, &runtime.layout, &caches);
     let mut objects = Vec::new();
     for list in lists {
         objects.extend(reader.items(*list, 1000).unwrap_or_default());
@@ -146,17 +133,22 @@ struct Scribbled<'m> {
 impl Memory for Scribbled<'_> {
     fn read(&self, address: Address, buffer: &mut [u8]) -> Result<(), ReadError> {
         self.memory.read(address, buffer)?;
-        for (byte, place) in buffer.iter_mut().zip(address.0..) {
-            let mixed = (place / 8 ^ self.seed << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            if mixed >> 58 == 0 {
-                // Small changes too: a wrong count does more harm than a wild pointer.
-                let change = mixed.rotate_left(29).to_le_bytes();
-                let index = (place % 8) as usize;
-                *byte ^= if self.seed % 2 == 0 || index < 2 {
-                    change[index]
-                } else {
-                    0
-                };
+        let end = address.0.saturating_add(buffer.len() as u64);
+        for word in address.0 / 8..end.div_ceil(8) {
+            let mixed = (word ^ self.seed << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            if mixed >> 58 != 0 {
+                continue;
+            }
+            // Small changes too: a wrong count does more harm than a wild pointer.
+            let bytes = if self.seed.is_multiple_of(2) { 8 } else { 2 };
+            let change = mixed.rotate_left(29).to_le_bytes();
+            for (place, change) in (word * 8..).zip(change).take(bytes) {
+                let index = place
+                    .checked_sub(address.0)
+                    .and_then(|index| usize::try_from(index).ok());
+                if let Some(byte) = index.and_then(|index| buffer.get_mut(index)) {
+                    *byte ^= change;
+                }
             }
         }
         Ok(())
