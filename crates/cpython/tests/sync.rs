@@ -51,7 +51,7 @@ fn syscall(arch: &Arch, line: &str) -> Option<Syscall> {
     })
 }
 
-fn look(target: &Target) -> Reading {
+pub fn look(target: &Target) -> Reading {
     let live = LiveMemory::new(target.pid());
     let symbols = common::symbols(target.pid(), &live);
     let memory = PageCache::new(live);

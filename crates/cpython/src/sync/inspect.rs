@@ -7,15 +7,16 @@ use super::futures;
 use super::holds::Holder;
 use super::insight::Insight;
 use super::names;
-use super::objects::Catalogue;
+use super::objects::{Catalogue, integer};
 use super::origin::Origins;
 use super::owners;
+use super::shared;
 use super::waits;
 use super::{SyncReport, ThreadInput, ThreadSync, outward};
 use crate::frame::RawFrame;
 use crate::interpreter::Interp;
 use crate::reader::Reader;
-use crate::threads::thread_objects;
+use crate::threads::{RawThread, thread_objects};
 use snapshot::{Address, Origin, Place, ThreadState};
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -55,6 +56,15 @@ impl<'a> Inspection<'a> {
             .get_or_init(|| thread_objects(self.reader(), self.interpreter))
     }
 
+    /// The kernel's number of a thread, as the target counts; from its Thread object where the interpreter has none.
+    pub(super) fn native_id(&self, thread: &RawThread) -> Option<u32> {
+        thread.native_id.or_else(|| {
+            let object = self.thread_objects().get(&thread.ident)?;
+            let id = integer(self.reader(), *object, "_native_id")?;
+            u32::try_from(id).ok()
+        })
+    }
+
     /// All of it.
     pub(super) fn report(&self) -> SyncReport {
         let mut per_thread: Vec<ThreadSync> = self
@@ -63,11 +73,14 @@ impl<'a> Inspection<'a> {
             .map(|thread| self.thread(thread))
             .collect();
         owners::add(self, &mut per_thread);
+        owners::settle(self.reader(), &mut per_thread);
         futures::add_running(self, &mut per_thread);
+        let shared = shared::add(self, &mut per_thread);
         let mut catalogue = Catalogue::default();
         catalogue.add(self.reader(), wanted(&per_thread));
+        catalogue.add(self.reader(), shared);
         futures::relate(self, &mut catalogue);
-        let ended = ended::ended(self, &catalogue);
+        let ended = ended::ended(self, &per_thread, &catalogue);
         let mut objects = catalogue.into_objects();
         names::add(self, &mut objects);
         SyncReport {
@@ -89,6 +102,7 @@ impl<'a> Inspection<'a> {
         if let (Some(first), Some(call)) = (sync.calls.first_mut(), &call) {
             *first = call.callable.native.then(|| call.callable.shown());
         }
+        self.outer_calls(frames, &mut sync.calls);
         sync.waits_for_gil = self.waits_for_gil(&blocked);
         if sync.waits_for_gil {
             sync.state_hint = Some(ThreadState::Gil);
@@ -118,6 +132,21 @@ impl<'a> Inspection<'a> {
         sync
     }
 
+    /// The C functions between the frames: what a frame calls whose next inner frame was called from C (3.11+;
+    /// before, each frame is called so, and the Python function itself is what is called).
+    fn outer_calls(&self, frames: &[RawFrame], calls: &mut [Option<String>]) {
+        for ((inner, frame), shown) in frames
+            .iter()
+            .zip(frames.iter().skip(1))
+            .zip(calls.iter_mut().skip(1))
+        {
+            if inner.entry && frame.code.dialect.has_exception_table() {
+                let call = self.insight.call(frame).filter(|call| call.callable.native);
+                *shown = call.map(|call| call.callable.shown());
+            }
+        }
+    }
+
     fn waits_for_gil(&self, blocked: &Blocked) -> bool {
         match (blocked, &self.interpreter.gil) {
             (Blocked::Futex { word, .. }, Some(gil)) => gil.contains(*word),
@@ -126,7 +155,7 @@ impl<'a> Inspection<'a> {
     }
 
     /// The objects in a frame's local variables.
-    fn locals(&self, frame: &RawFrame) -> Vec<Address> {
+    pub(super) fn locals(&self, frame: &RawFrame) -> Vec<Address> {
         let names = frame.code.locals(self.reader()).unwrap_or_default();
         names
             .iter()

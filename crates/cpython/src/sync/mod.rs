@@ -22,6 +22,7 @@ mod outward;
 mod owners;
 mod pools;
 mod rules;
+mod shared;
 mod waits;
 
 pub use origin::Origins;

@@ -15,10 +15,14 @@ use snapshot::{Address, Certainty, Hold, Kind, Origin, Place};
 pub(super) fn add(inspection: &Inspection<'_>, threads: &mut [ThreadSync]) {
     let reader = inspection.reader();
     let mut waited: Vec<Address> = Vec::new();
+    let mut natives: Vec<Address> = Vec::new();
     for thread in threads.iter() {
         let Some(wait) = &thread.waits_for else {
             continue;
         };
+        if wait.kind == Kind::NativeMutex {
+            natives.extend(wait.address);
+        }
         for address in wait.address.into_iter().chain(wait.inner_address) {
             if !waited.contains(&address) {
                 waited.push(address);
@@ -26,6 +30,10 @@ pub(super) fn add(inspection: &Inspection<'_>, threads: &mut [ThreadSync]) {
         }
     }
     for lock in waited {
+        if natives.contains(&lock) {
+            add_native(inspection, lock, threads);
+            continue;
+        }
         let Some((owner, kind)) = owner_of(reader, lock) else {
             continue;
         };
@@ -54,6 +62,61 @@ pub(super) fn add(inspection: &Inspection<'_>, threads: &mut [ThreadSync]) {
                 certainty: Certainty::Certain,
             });
         }
+    }
+}
+
+/// Takes back what is only probable where another thread holds the same lock for certain.
+pub(super) fn settle(reader: &Reader<'_>, threads: &mut [ThreadSync]) {
+    let holds = threads.iter().flat_map(|thread| &thread.holds);
+    let certain: Vec<Address> = holds
+        .filter(|hold| hold.certainty == Certainty::Certain && !hold.given_up)
+        .map(|hold| hold.address)
+        .collect();
+    for thread in threads {
+        let own: Vec<Address> = certain_of(thread);
+        thread.holds.retain(|hold| {
+            hold.certainty == Certainty::Certain
+                || own.contains(&hold.address)
+                || !certain.contains(&hold.address)
+                || form_of(reader, hold.address) != Some(Form::Lock)
+        });
+    }
+}
+
+/// What a thread holds for certain.
+fn certain_of(thread: &ThreadSync) -> Vec<Address> {
+    thread
+        .holds
+        .iter()
+        .filter(|hold| hold.certainty == Certainty::Certain)
+        .map(|hold| hold.address)
+        .collect()
+}
+
+/// The thread that a `pthread_mutex_t` names as its owner (glibc: the third `int`; the first is not 0 while it is
+/// locked). Only where the kernel's number of it is one of these threads is it believed to be a mutex.
+fn add_native(inspection: &Inspection<'_>, mutex: Address, threads: &mut [ThreadSync]) {
+    let reader = inspection.reader();
+    let word: Result<i32, _> = reader.scalar(mutex);
+    let owner: Result<u32, _> = reader.scalar(mutex.plus(8));
+    let (Ok(1 | 2), Ok(owner)) = (word, owner) else {
+        return;
+    };
+    for (thread, sync) in inspection.threads.iter().zip(threads) {
+        if owner == 0 || inspection.native_id(thread.raw) != Some(owner) {
+            continue;
+        }
+        let now = inspection.now(&thread.raw.frames);
+        sync.holds.push(Hold {
+            kind: Kind::NativeMutex,
+            address: mutex,
+            name: None,
+            place: now.clone(),
+            now,
+            given_up: false,
+            evidence: "the mutex itself names this thread as its owner".to_owned(),
+            certainty: Certainty::Certain,
+        });
     }
 }
 
