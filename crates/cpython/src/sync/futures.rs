@@ -4,7 +4,7 @@ use super::ThreadSync;
 use super::forms::Form;
 use super::inspect::{Inspection, is};
 use super::objects::{Catalogue, attribute};
-use super::pools::is_unfinished;
+use super::pools::{is_unfinished, pending_futures};
 use crate::frame::RawFrame;
 use snapshot::{Address, Certainty, Hold, Kind, Origin, SyncState};
 use std::collections::HashMap;
@@ -28,14 +28,16 @@ pub(super) fn add_running(inspection: &Inspection<'_>, threads: &mut [ThreadSync
             .take(depth)
             .rev()
             .find(|frame| inspection.origins.origin_of(&frame.code.file) == Origin::Program);
+        let now = inspection.now(frames);
         sync.holds.push(Hold {
             kind: Kind::Future,
             address: future,
             name: None,
-            place: submitted
-                .map(|frame| inspection.insight.place(frame, None))
-                .unwrap_or_default(),
-            now: inspection.now(frames),
+            place: submitted.map_or_else(
+                || now.clone(),
+                |frame| inspection.insight.place(frame, None),
+            ),
+            now,
             given_up: false,
             evidence: "_WorkItem.run() of this future is on the stack".to_owned(),
             certainty: Certainty::Certain,
@@ -76,6 +78,8 @@ pub(super) fn relate(inspection: &Inspection<'_>, catalogue: &mut Catalogue) {
     let executors = executors(inspection, &mut owner);
     catalogue.add(reader, executors.iter().copied());
     for executor in executors {
+        let begun = pending_futures(reader, executor);
+        owner.extend(begun.into_iter().map(|future| (future, executor)));
         if let Some(SyncState::Executor { queued, .. }) =
             catalogue.get(executor).map(|object| &object.state)
         {

@@ -2,8 +2,8 @@
 
 use super::callable::{Callable, callable};
 use crate::bytecode::{
-    Analysis, Callee, CodeView, ExitSlot, FrameBlock, InFlight, Moment, Names, Phase, ValueId,
-    WithBlock, nothing_hidden,
+    Analysis, Arguments, Callee, CodeView, ExitSlot, FrameBlock, InFlight, Moment, Names, Phase,
+    ValueId, WithBlock, nothing_hidden,
 };
 use crate::code::CodeInfo;
 use crate::frame::RawFrame;
@@ -102,8 +102,11 @@ impl<'a> Insight<'a> {
         let analysis = analysis.borrow();
         match analysis.in_flight(&moment)? {
             InFlight::Call {
-                callee, callable, ..
-            } => self.plain_call(frame, &analysis, &callee, callable),
+                callee,
+                callable,
+                arguments,
+            } => self.plain_call(frame, &analysis, &callee, arguments, callable),
+            InFlight::Iterate { slot, .. } => self.iteration(frame, slot),
             InFlight::Enter(block) | InFlight::Exit(block) => {
                 let manager = self.manager(frame, &block)?;
                 Some(Call {
@@ -120,6 +123,7 @@ impl<'a> Insight<'a> {
         frame: &RawFrame,
         analysis: &Analysis,
         callee: &Callee,
+        arguments: Arguments,
         value: ValueId,
     ) -> Option<Call> {
         use crate::bytecode::Value;
@@ -128,7 +132,14 @@ impl<'a> Insight<'a> {
                 .stack_slot(&self.reader, slot as usize)
                 .map(|address| address.0)
         })?;
-        let receiver = resolved.receiver.map(Address);
+        let first = match arguments {
+            Arguments::Slots { first, count, .. } if count > 0 => {
+                frame.stack_slot(&self.reader, first as usize)
+            }
+            _ => None,
+        };
+        // `Lock.acquire(lock)`: a method that is not bound takes its object as the first argument.
+        let receiver = resolved.receiver.map(Address).or(first);
         let mut callable = callable(&self.reader, Address(resolved.callable), receiver)?;
         if !callable.known
             && let Value::Attr { name, .. } = analysis.value(value)
@@ -148,6 +159,22 @@ impl<'a> Insight<'a> {
         Some(Call {
             callable,
             receiver_name: named.and_then(|object| self.name_of(frame, analysis, object)),
+        })
+    }
+
+    /// The call that `iter(callable, sentinel)` makes for its next item (`calliterobject`: the callable is its first
+    /// field).
+    fn iteration(&self, frame: &RawFrame, slot: u32) -> Option<Call> {
+        let reader = &self.reader;
+        let iterator = frame.stack_slot(reader, slot as usize)?;
+        if &*reader.class_of(iterator).ok()?.name != "callable_iterator" {
+            return None;
+        }
+        let head = reader.layout.object.ob_size.offset()?;
+        let object: Address = reader.scalar(iterator.plus(head)).ok()?;
+        Some(Call {
+            callable: callable(reader, object.non_null()?, None)?,
+            receiver_name: None,
         })
     }
 

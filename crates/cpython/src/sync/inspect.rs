@@ -21,6 +21,9 @@ use snapshot::{Address, Origin, Place, ThreadState};
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
+/// Most variables of one namespace that are looked at.
+const VARIABLES_MAX: usize = 1000;
+
 /// All that is known while an interpreter's threads are looked at.
 pub(super) struct Inspection<'a> {
     pub insight: &'a Insight<'a>,
@@ -107,8 +110,8 @@ impl<'a> Inspection<'a> {
         if sync.waits_for_gil {
             sync.state_hint = Some(ThreadState::Gil);
         } else if let Some(innermost) = frames.first() {
-            let locals = || self.locals(innermost);
-            let found = waits::innermost(self.reader(), &blocked, call.as_ref(), locals);
+            let variables = || self.variables(innermost);
+            let found = waits::innermost(self.reader(), &blocked, call.as_ref(), variables);
             if let Some(found) = found {
                 let objects = || self.thread_objects().values().copied().collect();
                 let told = outward::tell(self.insight, self.origins, frames, found, &objects);
@@ -161,6 +164,24 @@ impl<'a> Inspection<'a> {
             .iter()
             .filter_map(|local| frame.slot(self.reader(), local.slot))
             .collect()
+    }
+
+    /// The objects that a frame has at hand: local variables, attributes of `self`, global variables.
+    fn variables(&self, frame: &RawFrame) -> Vec<Address> {
+        let reader = self.reader();
+        let mut found = self.locals(frame);
+        if let Some(this) = frame.local(reader, "self") {
+            let attributes = reader.attributes(this, VARIABLES_MAX).unwrap_or_default();
+            found.extend(attributes.into_iter().map(|(_, value)| value));
+        }
+        let globals = reader.dict_items(frame.globals, VARIABLES_MAX);
+        found.extend(
+            globals
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(_, value)| value),
+        );
+        found
     }
 
     /// Where a thread is at present: the innermost of the program's frames, or of all.

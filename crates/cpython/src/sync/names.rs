@@ -113,14 +113,11 @@ fn position(reader: &Reader<'_>, value: Address, index: &HashMap<Address, usize>
     if let Some(at) = index.get(&value) {
         return Some(*at);
     }
-    if form_of(reader, value)? != Form::SharedLock {
-        return None;
-    }
-    index.get(&sem_lock_of(reader, value)?).copied()
+    index.get(&behind(reader, value)?).copied()
 }
 
-/// The expression by which a frame names an object: where it calls it or enters it now, or a local variable, or an
-/// attribute of its `self`.
+/// The expression by which a frame names an object: where it calls it or enters it now, or a local variable, an
+/// attribute of its `self`, a global variable.
 pub(super) fn in_frame(insight: &Insight<'_>, frame: &RawFrame, wanted: Address) -> Option<String> {
     let reader = &insight.reader;
     if let Some(call) = insight.call(frame)
@@ -136,18 +133,34 @@ pub(super) fn in_frame(insight: &Insight<'_>, frame: &RawFrame, wanted: Address)
         return block.name;
     }
     let locals = frame.code.locals(reader).unwrap_or_default();
-    let local = locals
-        .iter()
-        .find(|local| frame.slot(reader, local.slot) == Some(wanted));
+    let local = locals.iter().find(|local| {
+        frame
+            .slot(reader, local.slot)
+            .is_some_and(|value| value == wanted || behind(reader, value) == Some(wanted))
+    });
     if let Some(local) = local {
         return Some(local.name.to_string());
     }
-    let this = frame.local(reader, "self")?;
-    let attributes = reader.attributes(this, ATTRIBUTES_MAX).ok()?;
-    attributes
-        .into_iter()
-        .find(|(_, value)| *value == wanted)
-        .map(|(name, _)| format!("self.{name}"))
+    let is_wanted = |value: Address| value == wanted || behind(reader, value) == Some(wanted);
+    let of_self = frame.local(reader, "self").and_then(|this| {
+        let attributes = reader.attributes(this, ATTRIBUTES_MAX).ok()?;
+        let mut attributes = attributes.into_iter();
+        let (name, _) = attributes.find(|(_, value)| is_wanted(*value))?;
+        Some(format!("self.{name}"))
+    });
+    of_self.or_else(|| {
+        let globals = reader.dict_items(frame.globals, GLOBALS_MAX).ok()?;
+        let (name, _) = globals.into_iter().find(|(_, value)| is_wanted(*value))?;
+        reader.string(name, NAME_CHARS).ok()
+    })
+}
+
+/// The C object inside a lock of `multiprocessing`.
+fn behind(reader: &Reader<'_>, value: Address) -> Option<Address> {
+    if form_of(reader, value)? != Form::SharedLock {
+        return None;
+    }
+    sem_lock_of(reader, value)
 }
 
 /// What a logging handler's lock is called, in a frame of one of its methods: `StreamHandler.lock`.

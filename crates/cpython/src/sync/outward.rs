@@ -34,6 +34,7 @@ pub(super) fn tell(
     let reader = &insight.reader;
     let mut found = found;
     let mut idle = false;
+    let mut busy = false;
     let mut place_at = None;
     let mut in_packages = false;
     for (depth, frame) in frames.iter().enumerate() {
@@ -49,9 +50,11 @@ pub(super) fn tell(
                 if let Some(rule) = rule_of(reader, &path, frame) {
                     apply(reader, rule, frame, &mut found);
                 }
+                busy |= rules::does_work(&path, &frame.code.name);
                 // A worker that writes its result, or takes a lock to do so, has work.
-                idle |= rules::waits_for_work(&path, &frame.code.name)
-                    && !matches!(found.operation, Operation::Write);
+                idle |= !busy
+                    && found.operation != Operation::Write
+                    && rules::waits_for_work(&path, &frame.code.name, found.kind);
             }
             Origin::Stdlib | Origin::Native => {}
             Origin::Packages => in_packages = true,

@@ -110,6 +110,16 @@ pub(super) fn process_pool(reader: &Reader<'_>, pool: Address) -> State {
     ))
 }
 
+/// The futures that a `ProcessPoolExecutor` has still to finish, also those that its processes have begun.
+pub(super) fn pending_futures(reader: &Reader<'_>, pool: Address) -> Vec<Address> {
+    attribute(reader, pool, "_pending_work_items")
+        .and_then(|items| reader.dict_items(items, QUEUED_MAX).ok())
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(_, item)| attribute(reader, item, "future"))
+        .collect()
+}
+
 /// A `multiprocessing.Pool` (or `ThreadPool`, whose processes are threads).
 pub(super) fn pool(reader: &Reader<'_>, pool: Address) -> State {
     let members = attribute(reader, pool, "_pool")

@@ -75,6 +75,8 @@ const THREAD: (&str, &str) = ("threading", "Thread");
 const FUTURES: &str = "concurrent/futures/_base.py";
 const FUTURE: (&str, &str) = ("concurrent.futures._base", "Future");
 const EXECUTOR: (&str, &str) = ("concurrent.futures._base", "Executor");
+const THREAD_POOL: &str = "concurrent/futures/thread.py";
+const PROCESS_POOL: &str = "concurrent/futures/process.py";
 const POOL: &str = "multiprocessing/pool.py";
 const SYNCHRONIZE: &str = "multiprocessing/synchronize.py";
 const QUEUES: &str = "multiprocessing/queues.py";
@@ -112,10 +114,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(FUTURES, "*", FUTURE, Kind::Future, Operation::Other, SELF, Limit::Inner),
     rule(FUTURES, "wait", ANY, Kind::Future, Operation::Wait, Of::Local("waiter"), TIMEOUT),
     rule(FUTURES, "as_completed", ANY, Kind::Future, Operation::Wait, Of::Local("waiter"), TIMEOUT),
-    rule("concurrent/futures/thread.py", "shutdown", EXECUTOR, Kind::Executor, Operation::Join, SELF, Limit::Never),
-    rule("concurrent/futures/process.py", "shutdown", EXECUTOR, Kind::Executor, Operation::Join, SELF, Limit::Never),
-    rule("concurrent/futures/thread.py", "submit", EXECUTOR, Kind::Executor, Operation::Other, SELF, Limit::Inner),
-    rule("concurrent/futures/process.py", "submit", EXECUTOR, Kind::Executor, Operation::Other, SELF, Limit::Inner),
+    rule(THREAD_POOL, "shutdown", EXECUTOR, Kind::Executor, Operation::Join, SELF, Limit::Never),
+    rule(PROCESS_POOL, "shutdown", EXECUTOR, Kind::Executor, Operation::Join, SELF, Limit::Never),
+    rule(THREAD_POOL, "submit", EXECUTOR, Kind::Executor, Operation::Other, SELF, Limit::Inner),
+    rule(PROCESS_POOL, "submit", EXECUTOR, Kind::Executor, Operation::Other, SELF, Limit::Inner),
 
     rule("importlib/_bootstrap.py", "acquire", ("importlib._bootstrap", "_ModuleLock"), Kind::ModuleLock, Operation::Import, SELF, Limit::Never),
     rule("importlib/_bootstrap.py", "acquire", ("_frozen_importlib", "_ModuleLock"), Kind::ModuleLock, Operation::Import, SELF, Limit::Never),
@@ -162,29 +164,30 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// Functions of the standard library that wait for work, when it is they that the thread is blocked in, with
-/// no code of the program's further in. Second: only when the wait found there is one of these.
-pub(super) const IDLE: &[(&str, &str)] = &[
-    ("concurrent/futures/thread.py", "_worker"),
-    ("concurrent/futures/process.py", "_process_worker"),
-    (
-        "concurrent/futures/process.py",
-        "wait_result_broken_or_wakeup",
-    ),
-    ("concurrent/futures/process.py", "_queue_management_worker"),
-    (POOL, "worker"),
-    (POOL, "_handle_workers"),
-    (POOL, "_handle_tasks"),
-    (POOL, "_handle_results"),
-    (QUEUES, "_feed"),
-    ("multiprocessing/resource_tracker.py", "main"),
-    ("multiprocessing/forkserver.py", "main"),
-    ("multiprocessing/resource_sharer.py", "_serve"),
-    ("multiprocessing/managers.py", "serve_forever"),
-    ("multiprocessing/managers.py", "serve_client"),
-    ("multiprocessing/managers.py", "accepter"),
-    ("asyncio/base_events.py", "_run_once"),
-    ("socketserver.py", "serve_forever"),
+/// no code of the program's further in; and what they wait for then (nothing: anything).
+#[rustfmt::skip]
+const IDLE: &[(&str, &str, &[Kind])] = &[
+    (THREAD_POOL, "_worker", &[Kind::SimpleQueue, Kind::Queue]),
+    (PROCESS_POOL, "_process_worker", &[Kind::Queue]),
+    (PROCESS_POOL, "wait_result_broken_or_wakeup", &[Kind::Descriptors]),
+    (PROCESS_POOL, "_queue_management_worker", &[Kind::Descriptors]),
+    (POOL, "worker", &[Kind::Queue]),
+    (POOL, "_handle_workers", &[]),
+    (POOL, "_handle_tasks", &[Kind::SimpleQueue, Kind::Queue]),
+    (POOL, "_handle_results", &[Kind::Pipe, Kind::Queue, Kind::SimpleQueue]),
+    (QUEUES, "_feed", &[Kind::Condition]),
+    ("multiprocessing/resource_tracker.py", "main", &[]),
+    ("multiprocessing/forkserver.py", "main", &[Kind::Descriptors]),
+    ("multiprocessing/resource_sharer.py", "_serve", &[]),
+    ("multiprocessing/managers.py", "serve_forever", &[]),
+    ("multiprocessing/managers.py", "serve_client", &[Kind::Pipe]),
+    ("multiprocessing/managers.py", "accepter", &[]),
+    ("asyncio/base_events.py", "_run_once", &[Kind::Descriptors]),
+    ("socketserver.py", "serve_forever", &[Kind::Descriptors]),
 ];
+
+/// Where a worker begins to run what the program gave it.
+const WORK: &[(&str, &str)] = &[(THREAD_POOL, "run")];
 
 /// The line of the table for this function of the standard library; `is_self` tells whether its `self` is of a class.
 pub(super) fn find(
@@ -204,7 +207,14 @@ pub(super) fn has_file(path: &str) -> bool {
     RULES.iter().any(|rule| rule.file == path)
 }
 
-/// Whether this function of the standard library waits for work.
-pub(super) fn waits_for_work(path: &str, function: &str) -> bool {
-    IDLE.contains(&(path, function))
+/// Whether this function of the standard library waits for work when it waits for something of this kind.
+pub(super) fn waits_for_work(path: &str, function: &str, kind: Kind) -> bool {
+    IDLE.iter().any(|(file, name, kinds)| {
+        *file == path && *name == function && (kinds.is_empty() || kinds.contains(&kind))
+    })
+}
+
+/// Whether this function of the standard library runs what the program gave it to do.
+pub(super) fn does_work(path: &str, function: &str) -> bool {
+    WORK.contains(&(path, function))
 }

@@ -56,12 +56,12 @@ impl Found {
 }
 
 /// What the innermost frame waits for, given what the kernel says and the call that the frame makes.
-/// `locals` are the objects in its local variables, looked through where the call is not known.
+/// `variables` are the objects that it has at hand, looked through where the call does not tell.
 pub(super) fn innermost(
     reader: &Reader<'_>,
     blocked: &Blocked,
     call: Option<&Call>,
-    locals: impl FnOnce() -> Vec<Address>,
+    variables: impl FnOnce() -> Vec<Address>,
 ) -> Option<Found> {
     let shown = call.map(|call| call.callable.shown());
     let doing = shown.as_deref().unwrap_or("native code");
@@ -83,7 +83,7 @@ pub(super) fn innermost(
     match blocked {
         Blocked::No | Blocked::Other(_) => None,
         Blocked::Unknown => without_kernel(reader, call?),
-        Blocked::Futex { word, limit } => on_futex(reader, *word, *limit, call, locals),
+        Blocked::Futex { word, limit } => on_futex(reader, *word, *limit, call, variables),
         Blocked::Read(fd) => stream(Operation::Read, *fd),
         Blocked::Write(fd) => stream(Operation::Write, *fd),
         Blocked::Accept(fd) => stream(Operation::Accept, *fd),
@@ -170,7 +170,7 @@ fn on_futex(
     word: Address,
     limit: Timeout,
     call: Option<&Call>,
-    locals: impl FnOnce() -> Vec<Address>,
+    variables: impl FnOnce() -> Vec<Address>,
 ) -> Option<Found> {
     let receiver = call.and_then(|call| call.callable.receiver);
     if let Some(object) = receiver
@@ -190,17 +190,18 @@ fn on_futex(
         }
         return Some(found);
     }
-    if let Some(call) = call {
+    if let Some(call) = call.filter(|call| call.callable.foreign) {
         return foreign_futex(reader, word, limit, call);
     }
-    locals().into_iter().find_map(|object| {
+    let by_word = variables().into_iter().find_map(|object| {
         let form = form_of(reader, object)?;
         let (kind, operation) = native_wait(reader, object, form)?;
         sleeps_in(reader, object, form, word).then(|| {
             let evidence = format!("the thread sleeps on its futex {word}");
             Found::new(kind, operation, limit, evidence).on(object)
         })
-    })
+    });
+    by_word.or_else(|| foreign_futex(reader, word, limit, call?))
 }
 
 /// A futex that is none of a lock object's: inside other C code.

@@ -86,7 +86,7 @@ def receive_limited():
 
 
 def read_file():
-    right.makefile("rb").readline()  #: wait read_file Socket read - forever
+    right.makefile("rb").readline()  #: wait read_file Socket read right forever
 
 
 finalized = threading.Lock()

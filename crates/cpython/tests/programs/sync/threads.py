@@ -140,11 +140,11 @@ def result():
 
 
 def wait_futures():
-    concurrent.futures.wait([future])  #: wait wait_futures Future wait - forever
+    concurrent.futures.wait([future])  #: wait wait_futures Future wait future forever
 
 
 def as_completed():
-    for done in concurrent.futures.as_completed([future]):  #: wait as_completed Future wait - forever
+    for done in concurrent.futures.as_completed([future]):  #: wait as_completed Future wait future forever
         pass
 
 
