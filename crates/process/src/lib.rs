@@ -1,8 +1,31 @@
-//! Another process as the kernel shows it.
+//! Another process as the kernel shows it: live, held still, or left behind as a core file.
+//!
+//! - Memory: [`Memory`] is the one way to read it. [`LiveMemory`] reads a process, stopped or not;
+//!   [`Core`] a core file; [`PageCache`] keeps pages of either, so that a second reading of the same
+//!   things is one system call.
+//! - What is mapped ([`maps`]), and where its symbols and sections are ([`elf`], with a cache on disk,
+//!   [`store`]).
+//! - Holding it still ([`hold`]), with each thread's registers ([`arch`]).
+//! - Threads ([`threads`]), what their system calls wait for ([`syscalls`]), descriptors and who has
+//!   their other ends ([`fds`]), file locks ([`locks`]), children and PID namespaces ([`children`]).
+//!
+//! Invariants:
+//! - The target decides nothing here: every length, count and depth that comes from it, from a file
+//!   or from the kernel's text is bounded, what makes no sense is left out or is an error value, and
+//!   nothing panics.
+//! - The target is never written to, no signal is sent to it, and none of its files is opened where
+//!   that could be noticed (a FIFO, a device, a terminal). Held threads are let go whatever happens.
+//! - A PID or thread id is in unknot's own PID namespace unless its name says otherwise.
+//! - All `unsafe` of the workspace's core is here, each with its reason.
+//!
+//! Absent: any knowledge of what language the target runs in; names of symbols and sections come in
+//! as arguments. No output, no exit, no retrying: callers decide. Only Linux and 64-bit little-endian
+//! ELF; what differs by machine is a table in [`arch`].
 
 pub mod arch;
 pub mod cache;
 pub mod children;
+pub mod core;
 pub mod elf;
 pub mod fds;
 pub mod hold;
@@ -20,6 +43,7 @@ pub mod syscalls;
 mod text;
 pub mod threads;
 
+pub use self::core::{Core, CoreError, CoreThread};
 pub use cache::PageCache;
 pub use hold::{HeldThread, Hold, HoldError};
 pub use live::LiveMemory;

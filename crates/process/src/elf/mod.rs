@@ -5,7 +5,7 @@
 //! can be opened. Only 64-bit little-endian ELF.
 
 mod dynamic;
-mod image;
+pub(crate) mod image;
 mod symtab;
 
 use crate::store::Store;
