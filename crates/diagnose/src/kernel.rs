@@ -59,6 +59,9 @@ impl Knots<'_, '_> {
         let Some(descriptor) = world.index.get(p).and_then(|i| i.fds.get(&fd)) else {
             return self.open(node);
         };
+        if world.shared_outside(&descriptor.kind) {
+            return self.open(node);
+        }
         let others = match &descriptor.kind {
             FdKind::Pipe {
                 queued: Some(1..), ..

@@ -4,7 +4,7 @@ use snapshot::{
     Address, FdKind, Hold, Kind, Operation, Place, Process, ProcessState, SharedKey, Snapshot,
     SyncObject, SyncState, Task, TaskState, Thread, ThreadState, Timeout, Wait,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A thread or task, by its position in the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,6 +67,8 @@ pub(crate) struct World<'s> {
     pub shared: HashMap<SharedKey, Vec<(usize, &'s SyncObject)>>,
     /// Whether a process outside the snapshot may share pipes and semaphores with those inside.
     pub has_outside: bool,
+    /// Pipes and sockets that a process outside the snapshot is known to have open.
+    outside: HashSet<u64>,
 }
 
 impl<'s> World<'s> {
@@ -79,6 +81,12 @@ impl<'s> World<'s> {
             sockets: HashMap::new(),
             shared: HashMap::new(),
             has_outside: false,
+            outside: snapshot
+                .processes
+                .iter()
+                .flat_map(|p| &p.shared_outside)
+                .copied()
+                .collect(),
         };
         for (p, process) in snapshot.processes.iter().enumerate() {
             world.by_pid.entry(process.pid).or_insert(p);
@@ -102,6 +110,19 @@ impl<'s> World<'s> {
                 })
         });
         world
+    }
+
+    /// Whether a process that is not in the snapshot has this pipe, or the other end of this socket, open.
+    pub fn shared_outside(&self, kind: &FdKind) -> bool {
+        let inode = match kind {
+            FdKind::Pipe { inode, .. } => *inode,
+            FdKind::Socket {
+                connection: Some(connection),
+                ..
+            } => connection.peer_inode.unwrap_or(0),
+            _ => return false,
+        };
+        self.outside.contains(&inode)
     }
 
     fn add_shared(&mut self, p: usize, process: &'s Process) {

@@ -221,5 +221,8 @@ fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
         facts::descriptors(&mut process, member.opened, options);
         snapshot.processes.push(process);
     }
+    if options.reach {
+        facts::shared_outside(&mut snapshot);
+    }
     snapshot
 }

@@ -4,10 +4,14 @@ use crate::opened::Opened;
 use crate::{Options, waits};
 use cpython::read::{KernelThread, Reading};
 use process::hold::Hold;
-use process::{Mapping, Maps, ProcStatus, proc};
-use snapshot::{Process, ProcessState, Thread, ThreadState};
-use std::collections::HashMap;
+use process::{Mapping, Maps, ProcError, ProcStatus, proc};
+use snapshot::{FdKind, Process, ProcessState, Snapshot, Thread, ThreadState};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::time::Duration;
+
+/// How long the descriptors of all other processes are searched.
+const SEARCH_LIMIT: Duration = Duration::from_millis(200);
 
 /// The threads of a process as the kernel shows them.
 pub(crate) fn kernel_threads(pid: u32, status: &ProcStatus) -> Vec<KernelThread> {
@@ -139,8 +143,86 @@ pub(crate) fn take_native(process: &mut Process, kernel: Vec<KernelThread>) {
 
 /// Open descriptors, children and file locks; then the waits that only they explain.
 pub(crate) fn descriptors(process: &mut Process, opened: &Opened, options: Options) {
-    let _ = options;
+    let needed = options.reach || waits::needs_descriptors(process);
+    if needed {
+        note(
+            &mut process.notes,
+            "its descriptors",
+            process::fds::read(opened.pid),
+            &mut process.fds,
+        );
+        note(
+            &mut process.notes,
+            "its file locks",
+            process::locks::of(opened.pid),
+            &mut process.file_locks,
+        );
+    }
+    note(
+        &mut process.notes,
+        "its children",
+        process::children::of(opened.pid),
+        &mut process.children,
+    );
     waits::complete(process, opened);
+}
+
+fn note<T>(notes: &mut Vec<String>, what: &str, read: Result<T, ProcError>, into: &mut T) {
+    match read {
+        Ok(value) => *into = value,
+        // One that has just ended has none.
+        Err(ProcError::Gone(_)) => {}
+        Err(error) => notes.push(format!("{what} could not be read: {error}")),
+    }
+}
+
+/// Finds out which pipes and sockets that somebody waits for are open in processes outside of the snapshot too.
+pub(crate) fn shared_outside(snapshot: &mut Snapshot) {
+    let mut inodes = HashSet::new();
+    for process in &snapshot.processes {
+        let kinds: HashMap<i32, &FdKind> = process.fds.iter().map(|fd| (fd.fd, &fd.kind)).collect();
+        let threads = process
+            .threads
+            .iter()
+            .filter_map(|thread| thread.waits_for.as_ref());
+        let tasks = process
+            .tasks
+            .iter()
+            .filter_map(|task| task.waits_for.as_ref());
+        for fd in threads.chain(tasks).flat_map(|wait| &wait.fds) {
+            match kinds.get(fd) {
+                Some(FdKind::Pipe { inode, .. }) => drop(inodes.insert(*inode)),
+                Some(FdKind::Socket {
+                    connection: Some(c),
+                    ..
+                }) => inodes.extend(c.peer_inode),
+                _ => {}
+            }
+        }
+    }
+    if inodes.is_empty() {
+        return;
+    }
+    let inside: HashSet<u32> = snapshot
+        .processes
+        .iter()
+        .map(|process| process.pid)
+        .collect();
+    let holders = process::fds::who_has(&inodes, None, SEARCH_LIMIT);
+    let outside: HashSet<u64> = match holders.complete {
+        true => holders
+            .found
+            .iter()
+            .filter(|h| !inside.contains(&h.pid) && h.pid != std::process::id())
+            .map(|h| h.inode)
+            .collect(),
+        // Who could not be asked might have them all.
+        false => inodes,
+    };
+    if let Some(process) = snapshot.processes.first_mut() {
+        process.shared_outside = outside.into_iter().collect();
+        process.shared_outside.sort_unstable();
+    }
 }
 
 /// Whether the process is a fork of its parent that has not executed a program since: the kernel puts its own pages

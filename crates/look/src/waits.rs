@@ -38,6 +38,21 @@ pub(crate) fn complete(process: &mut Process, opened: &Opened) {
     }
 }
 
+/// Whether some wait can only be named once the descriptors are known.
+pub(crate) fn needs_descriptors(process: &Process) -> bool {
+    let threads = process
+        .threads
+        .iter()
+        .filter_map(|thread| thread.waits_for.as_ref());
+    let mut all = threads.chain(
+        process
+            .tasks
+            .iter()
+            .filter_map(|task| task.waits_for.as_ref()),
+    );
+    all.any(|wait| !wait.fds.is_empty()) || process.python.is_none()
+}
+
 /// A wait for one descriptor is for what that descriptor is.
 fn name_descriptor(wait: &mut Wait, kind: &dyn Fn(i32) -> Option<Kind>) {
     let general = matches!(

@@ -1,25 +1,6 @@
-//! Small questions about a process: its children, its CPU time, the signals that it handles.
+//! Small questions about a process: its CPU time, the signals that it handles.
 
-use crate::proc::{Stat, thread_ids};
-
-/// The children of every thread of the process; `None` where the kernel does not list them
-/// (`/proc/PID/task/TID/children`, CONFIG_PROC_CHILDREN) or the process has ended.
-pub fn children(pid: u32) -> Option<Vec<u32>> {
-    let mut all = Vec::new();
-    for tid in thread_ids(pid).ok()? {
-        // A thread that has just ended has no children left: they went to another one.
-        let path = format!("/proc/{pid}/task/{tid}/children");
-        match std::fs::read_to_string(path) {
-            Ok(text) => all.extend(
-                text.split_whitespace()
-                    .filter_map(|word| word.parse::<u32>().ok()),
-            ),
-            Err(_) if tid == pid => return None,
-            Err(_) => {}
-        }
-    }
-    Some(all)
-}
+use crate::proc::Stat;
 
 /// CPU time that the process has used so far, in microseconds, in the granularity of the kernel's clock tick
 /// (10 ms on Linux: USER_HZ is 100 on every architecture here).

@@ -42,6 +42,10 @@ pub struct Process {
     pub ended: Vec<Ended>,
     /// Open descriptors, as far as they were looked at.
     pub fds: Vec<Fd>,
+    /// Inodes of pipes and sockets that somebody here waits for and that a process which is not in the snapshot has
+    /// open too: that one may write, read or close. Filled by whoever assembles the snapshot.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shared_outside: Vec<u64>,
     /// Children, also those that are not Python.
     pub children: Vec<Child>,
     /// Python-level signal handlers in force: signal number and function.
