@@ -258,7 +258,7 @@ enum Said {
 }
 
 fn said_version(reader: &Reader<'_>, runtime: Address) -> Said {
-    let read = || {
+    let read = || -> Result<Said, ReadError> {
         let head: Address = reader.get(runtime, reader.layout.runtime.interpreters_head)?;
         if head.is_null() {
             return Ok(Said::Nothing);
@@ -274,13 +274,14 @@ fn said_version(reader: &Reader<'_>, runtime: Address) -> Said {
         let hex = hex.map_err(|_| ReadError::Nonsense(version))?;
         Ok(Said::Version(Version::from_hex(hex)))
     };
-    read().unwrap_or_else(|_: ReadError| Said::Unreadable)
+    read().unwrap_or(Said::Unreadable)
 }
 
 /// The version in a name like `libpython3.9.so.1.0` or `python3.12`.
 fn version_in(path: &str) -> Option<(u8, u8)> {
     let name = path.rsplit('/').next()?;
-    let (_, rest) = name.split_once("python")?;
+    let name = name.strip_prefix("lib").unwrap_or(name);
+    let rest = name.strip_prefix("python")?;
     let (major, rest) = rest.split_once('.')?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     Some((major.parse().ok()?, digits.parse().ok()?))
@@ -297,6 +298,7 @@ mod tests {
         assert_eq!(version_in("/usr/lib/libpython3.7m.so.1.0"), Some((3, 7)));
         assert_eq!(version_in("/usr/bin/python2.7"), Some((2, 7)));
         assert_eq!(version_in("/usr/bin/python3"), None);
+        assert_eq!(version_in("/usr/lib/libboost_python3.7.so"), None);
         assert_eq!(version_in("/usr/bin/pypy3.9"), None);
     }
 }

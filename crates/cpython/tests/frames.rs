@@ -157,6 +157,6 @@ fn check_frames(interpreter: &Interpreter, seen: &SeenThread, frames: &[RawFrame
 fn as_python_sees_them() {
     for interpreter in testkit::matrix() {
         check(interpreter);
-        println!("{interpreter}: done");
+        eprintln!("{interpreter}: done");
     }
 }

@@ -114,7 +114,7 @@ fn check(interpreter: &Interpreter) {
 #[test]
 fn as_python_shows_them() {
     for interpreter in testkit::matrix() {
-        println!("{interpreter}");
+        eprintln!("{interpreter}");
         check(interpreter);
     }
 }

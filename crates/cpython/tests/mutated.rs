@@ -232,7 +232,7 @@ fn check(interpreter: &Interpreter) {
             memory.set(at, word);
         }
     }
-    println!("{interpreter}: {frames} frames, {usual} reads, at most {most} when spoiled");
+    eprintln!("{interpreter}: {frames} frames, {usual} reads, at most {most} when spoiled");
 }
 
 #[test]

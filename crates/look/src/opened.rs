@@ -72,12 +72,11 @@ fn find(
         if symbols.pypy {
             return Err(LookError::PyPy(pid));
         }
-        if symbols.found.runtime.is_none() && symbols.found.runtime_section.is_none() {
-            continue;
-        }
-        outcome = Runtime::find(memory, &symbols.found);
-        if outcome.is_ok() {
-            break;
+        match Runtime::find(memory, &symbols.found) {
+            Ok(runtime) => return Ok(Ok(runtime)),
+            // What another module told is more than that.
+            Err(FindError::NotPython) => (),
+            Err(error) => outcome = Err(error),
         }
     }
     Ok(outcome)

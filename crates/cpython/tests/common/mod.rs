@@ -10,6 +10,14 @@ pub fn symbols(pid: u32, memory: &LiveMemory) -> Symbols {
     let maps = Maps::read(pid).expect("its maps can be read");
     let mut symbols = Symbols::default();
     for module in elf::modules(&maps) {
+        let name = module.path.file_name().unwrap_or_default();
+        let name = name.to_string_lossy();
+        if !name.contains("python") {
+            continue;
+        }
+        symbols
+            .hints
+            .push(module.path.to_string_lossy().into_owned());
         let Ok(file) = module.open(pid, memory) else {
             continue;
         };
@@ -22,9 +30,6 @@ pub fn symbols(pid: u32, memory: &LiveMemory) -> Symbols {
         symbols.runtime = symbol(0).map(|symbol| symbol.address);
         symbols.py_version = symbol(1).map(|symbol| symbol.address);
         symbols.runtime_section = section.map(|section| (section.address, section.size));
-        symbols
-            .hints
-            .push(module.path.to_string_lossy().into_owned());
         break;
     }
     symbols
