@@ -72,7 +72,8 @@ impl TypeInfo {
 /// its place.
 #[derive(Debug, Default)]
 pub struct TypeCache {
-    types: RefCell<HashMap<Address, Rc<TypeInfo>>>,
+    /// `None`: no type stands there.
+    types: RefCell<HashMap<Address, Option<Rc<TypeInfo>>>>,
     names: RefCell<HashMap<Address, Rc<str>>>,
 }
 
@@ -99,11 +100,12 @@ impl Reader<'_> {
     /// When it cannot be read or is no type.
     pub fn type_info(&self, ty: Address) -> Result<Rc<TypeInfo>, ReadError> {
         if let Some(known) = self.types.types.borrow().get(&ty) {
-            return Ok(known.clone());
+            return known.clone().ok_or(ReadError::Nonsense(ty));
         }
-        let info = Rc::new(self.read_type(ty)?);
-        self.types.types.borrow_mut().insert(ty, info.clone());
-        Ok(info)
+        let info = self.read_type(ty).map(Rc::new);
+        let known = info.as_ref().ok().cloned();
+        self.types.types.borrow_mut().insert(ty, known);
+        info
     }
 
     /// The type of the object at `object`, read.

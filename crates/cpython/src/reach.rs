@@ -7,6 +7,7 @@
 //! of threads and tasks, the collector's lists, tracebacks, context variables, and methods and module attributes
 //! whose name stands in no code that was reached.
 
+mod ahead;
 mod code;
 mod expand;
 mod kind;
@@ -14,12 +15,16 @@ mod path;
 
 use crate::frame::RawFrame;
 use crate::reader::Reader;
+use ahead::{Ahead, Standing};
 use code::{CodeUse, Namespace};
 use kind::Kind;
 use path::Label;
 use snapshot::{Address, Effect};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
+
+/// So many references count as one more object looked into.
+const LINKS_OF_OBJECT: usize = 64;
 
 /// Who asks: an actor that may go on.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +94,7 @@ struct World<'a> {
     kinds: HashMap<Address, Kind>,
     links: HashMap<Address, Rc<Links>>,
     codes: HashMap<Address, Rc<CodeUse>>,
+    ahead: HashMap<Standing, Rc<Ahead>>,
     namespaces: HashMap<Address, Rc<Namespace>>,
 }
 
@@ -143,8 +149,10 @@ impl<'w, 'a> Walk<'w, 'a> {
                 self.complete = false;
                 break;
             }
-            left -= 1;
             let links = self.world.links_of(object);
+            // Looking at many references takes its time too.
+            left =
+                left.saturating_sub(1 + (links.always.len() + links.named.len()) / LINKS_OF_OBJECT);
             self.follow(Some(object), &links);
         }
         Reached {

@@ -2,11 +2,7 @@
 
 use super::path::Label;
 use super::{Link, Links, World};
-use crate::bytecode::{
-    Analysis, Callee, CodeView, FrameBlock, InFlight, Moment, Uses, nothing_hidden,
-};
 use crate::code::CodeInfo;
-use crate::frame::RawFrame;
 use crate::object::flags;
 use process::ReadError;
 use snapshot::Address;
@@ -75,13 +71,6 @@ pub(super) struct Namespace {
     pub partial: bool,
 }
 
-/// What lies ahead of a frame.
-struct Ahead {
-    uses: Uses,
-    /// Slots of its value stack in use.
-    depth: Option<usize>,
-}
-
 impl World<'_> {
     /// What the code at `code` names.
     pub(super) fn code_use(&mut self, code: Address) -> Rc<CodeUse> {
@@ -111,83 +100,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// What a frame's code names from its current instruction on; all that it names where that is not known.
-    /// And the state of its value stack and variables there.
-    fn frame_use(
-        &mut self,
-        frame: &RawFrame,
-        inner: Option<&RawFrame>,
-    ) -> (Rc<CodeUse>, Option<Ahead>) {
-        let Some(ahead) = self.ahead(frame, inner) else {
-            return (self.code_use(frame.code.address), None);
-        };
-        let mut found = CodeUse::default();
-        if self
-            .gather_ahead(&frame.code, &ahead.uses, &mut found)
-            .is_err()
-        {
-            found.partial = true;
-        }
-        (Rc::new(found), Some(ahead))
-    }
-
-    fn gather_ahead(
-        &self,
-        code: &CodeInfo,
-        uses: &Uses,
-        found: &mut CodeUse,
-    ) -> Result<(), ReadError> {
-        let reader = &self.reader;
-        for index in &uses.names {
-            found.add(code.name_at(reader, *index as usize)?, &code.file);
-        }
-        for index in &uses.constants {
-            let constant = code.const_at(reader, *index as usize)?;
-            self.gather_constant(constant, found, 0)?;
-        }
-        Ok(())
-    }
-
-    fn ahead(&self, frame: &RawFrame, inner: Option<&RawFrame>) -> Option<Ahead> {
-        let reader = &self.reader;
-        let code = &frame.code;
-        let nlocals = reader.get(code.address, reader.layout.code.co_nlocals);
-        let view = CodeView {
-            dialect: code.dialect,
-            code: code.instructions(reader).ok()?,
-            exception_table: code.exception_table(reader).ok()?,
-            stacksize: u32::try_from(code.stacksize).ok()?,
-            nlocals: u32::try_from(nlocals.unwrap_or(0)).ok()?,
-            original: &nothing_hidden,
-        };
-        let blocks: Vec<FrameBlock> = frame
-            .blocks
-            .iter()
-            .map(|block| FrameBlock {
-                kind: block.kind,
-                handler: block.handler,
-                level: block.level,
-            })
-            .collect();
-        let mut analysis = Analysis::new(&view);
-        let offset = u32::try_from(frame.offset).ok()?;
-        let moment = analysis.at(offset, &blocks).filter(|moment| moment.exact);
-        let in_use = |moment: Moment| match (analysis.in_flight(&moment), inner) {
-            // The arguments of the call that the inner frame runs are that frame's.
-            (Some(InFlight::Call { callee, .. }), Some(inner))
-                if self.calls(frame, &callee, inner) =>
-            {
-                callee.lower as usize
-            }
-            _ => moment.stack.len(),
-        };
-        Some(Ahead {
-            uses: analysis.uses_from(offset, &blocks)?,
-            depth: moment.map(in_use),
-        })
-    }
-
-    fn gather_constant(
+    pub(super) fn gather_constant(
         &self,
         constant: Address,
         found: &mut CodeUse,
@@ -295,76 +208,11 @@ impl World<'_> {
         let dict = self.question.modules.non_null()?;
         Some(self.namespace(dict))
     }
-
-    /// Whether the Python function that the frame calls is the one that `inner` runs.
-    fn calls(&self, frame: &RawFrame, callee: &Callee, inner: &RawFrame) -> bool {
-        let reader = &self.reader;
-        let slot = |slot: u32| {
-            frame
-                .stack_slot(reader, slot as usize)
-                .map(|object| object.0)
-        };
-        let Some(resolved) = callee.resolve(slot) else {
-            return false;
-        };
-        let mut function = Address(resolved.callable);
-        if reader.is_instance(function, "builtins", "method") {
-            function = reader
-                .get(function, reader.layout.method.im_func)
-                .unwrap_or(Address::NULL);
-        }
-        reader.is_instance(function, "builtins", "function")
-            && reader.get(function, reader.layout.function.func_code) == Ok(inner.code.address)
-    }
-
-    /// Where a frame leads that goes on; `inner` is the frame that it has called, if any.
-    pub(super) fn frame_links(&mut self, frame: &RawFrame, inner: Option<&RawFrame>) -> Links {
-        let mut links = Links::default();
-        let (used, ahead) = self.frame_use(frame, inner);
-        let function = frame.code.qualname.clone();
-        self.global_links(frame.globals, &used, &function, &mut links);
-        let reader = self.reader;
-        let any = ["locals", "eval", "exec", "vars"];
-        let any = used.names.iter().any(|name| any.contains(&&**name));
-        let is_used = |slot: usize| match &ahead {
-            Some(ahead) => {
-                any || u32::try_from(slot).is_ok_and(|slot| ahead.uses.locals.contains(&slot))
-            }
-            None => true,
-        };
-        match frame.code.locals(&reader) {
-            Ok(locals) => {
-                for local in locals.iter().filter(|local| is_used(local.slot)) {
-                    if let Some(to) = frame.slot(&reader, local.slot) {
-                        let label = Label::Variable(local.name.clone(), function.clone());
-                        links.always.push(Link { label, to });
-                    }
-                }
-            }
-            Err(_) => links.partial = true,
-        }
-        let depth = ahead.and_then(|ahead| ahead.depth).or(frame.stack_depth);
-        for slot in 0..depth.unwrap_or(frame.code.stacksize) {
-            if let Some(to) = frame.stack_slot(&reader, slot) {
-                let label = Label::Stack(function.clone());
-                links.always.push(Link { label, to });
-            }
-        }
-        if !frame.namespace.is_null() && frame.namespace != frame.globals {
-            let namespace = self.namespace(frame.namespace);
-            for (name, to) in &namespace.entries {
-                let label = Label::Variable(name.clone(), function.clone());
-                links.always.push(Link { label, to: *to });
-            }
-        }
-        links.code = Some(used);
-        links
-    }
 }
 
 impl CodeUse {
     /// One more name, used by code of this file.
-    fn add(&mut self, name: Rc<str>, file: &str) {
+    pub(super) fn add(&mut self, name: Rc<str>, file: &str) {
         if EVERYTHING.contains(&&*name) && !is_library(file) {
             self.partial = true;
         }

@@ -26,6 +26,7 @@ impl<'a> World<'a> {
             kinds: HashMap::new(),
             links: HashMap::new(),
             codes: HashMap::new(),
+            ahead: HashMap::new(),
             namespaces: HashMap::new(),
         }
     }

@@ -100,7 +100,26 @@ def shut():
     queued.set()
 
 
+def closure(before_event, event):
+    mine = Event()
+    case("closure", mine, True)
+
+    def run(argument):
+        inner = lambda: argument
+        before_event.set()
+        arrived.release()
+        forever.wait()
+        return event, mine.set(), inner
+
+    return run
+
+
 start("straight", straight)
+in_closure, in_cell, past = Event(), Event(), Event()
+start("closure", closure(past, in_closure), in_cell)
+case("closure", in_closure, True)
+case("closure", in_cell, True)
+case("closure", past, False)
 start("branches", branches)
 start("with_argument", with_argument, given)
 start("with_locals", with_locals, dropped)
@@ -108,7 +127,7 @@ start("calls", calls)
 start("managed", managed)
 start("handles", handles)
 start("worker", worker.run)
-for _ in range(7):
+for _ in range(8):
     arrived.acquire()
 
 case("straight", after, True)
