@@ -4,6 +4,7 @@
 import socket
 import socketserver
 import threading
+import time
 
 
 class Echo(socketserver.StreamRequestHandler):
@@ -22,4 +23,4 @@ with Server(("127.0.0.1", 0), Echo) as server:
         client.sendall(b"hello\n")
         client.recv(6)
         print("ready", flush=True)
-        client.recv(1)
+        time.sleep(1000)

@@ -209,16 +209,13 @@ pub(crate) fn shared_outside(snapshot: &mut Snapshot) {
         .map(|process| process.pid)
         .collect();
     let holders = process::fds::who_has(&inodes, None, SEARCH_LIMIT);
-    let outside: HashSet<u64> = match holders.complete {
-        true => holders
-            .found
-            .iter()
-            .filter(|h| !inside.contains(&h.pid) && h.pid != std::process::id())
-            .map(|h| h.inode)
-            .collect(),
-        // Who could not be asked might have them all.
-        false => inodes,
-    };
+    // Other users' processes can often not be asked; that one of them shares a pipe with this family is too rare
+    // to give up every finding about pipes for it.
+    let others = holders
+        .found
+        .iter()
+        .filter(|holder| !inside.contains(&holder.pid) && holder.pid != std::process::id());
+    let outside: HashSet<u64> = others.map(|holder| holder.inode).collect();
     if let Some(process) = snapshot.processes.first_mut() {
         process.shared_outside = outside.into_iter().collect();
         process.shared_outside.sort_unstable();

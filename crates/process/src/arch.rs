@@ -209,9 +209,16 @@ impl Registers {
     /// also right behind a call that was over.
     pub fn syscall(&self) -> Option<Syscall> {
         let number = self.word(self.arch.call_number);
-        let inside = number.cast_signed() >= 0
-            && INTERRUPTED.contains(&self.word(self.arch.call_result).cast_signed());
+        if number.cast_signed() < 0 {
+            return None;
+        }
+        let result = self.word(self.arch.call_result).cast_signed();
         let args = self.arch.call_arguments.map(|index| self.word(index));
+        // A write to a full pipe or socket that had got rid of a part of its bytes ends with their number when it
+        // is stopped, and its caller writes the rest: it was blocked all the same (pipe(7), signal(7)).
+        let partial = matches!(self.arch.call_name(number), "write" | "sendto")
+            && (1..args[2].cast_signed()).contains(&result);
+        let inside = partial || INTERRUPTED.contains(&result);
         inside.then(|| self.arch.syscall(number, args))
     }
 }
