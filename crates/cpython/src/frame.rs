@@ -49,7 +49,7 @@ pub struct RawFrame {
     pub generator: Option<Address>,
     /// Called from C, not from the next outer Python frame.
     pub entry: bool,
-    /// Whether it has begun to run: `sys._current_frames()` leaves out one that has not.
+    /// Whether it has begun to run. A walk along a thread leaves out one that has not, as Python does.
     pub complete: bool,
 }
 

@@ -73,6 +73,9 @@ fn walk(innermost: Address, step: impl Fn(Address) -> Result<Step, ReadError>) -
             break;
         };
         match frame {
+            // Not begun, or a trampoline around `__init__` (3.12+), which never gets that far: Python itself
+            // does not show them.
+            Some(frame) if !frame.complete => (),
             Some(frame) => result.frames.push(frame),
             // The interpreter's own frame marks where C code called Python.
             None => mark_entry(&mut result.frames),
@@ -211,8 +214,7 @@ pub fn interpreter_frame(reader: &Reader<'_>, address: Address) -> Result<Step, 
     })
 }
 
-/// Bytes from the first instruction to the current one; `None` before the first, or where the pointer leads
-/// out of the code.
+/// Bytes from the first instruction to the current one; `None` before the first.
 fn offset_of(reader: &Reader<'_>, raw: &Raw, code: &CodeInfo) -> Result<Option<usize>, ReadError> {
     let fields = &reader.layout.interpreter_frame;
     let at: Address = match raw.find(reader, fields.instr_ptr)? {
@@ -223,11 +225,14 @@ fn offset_of(reader: &Reader<'_>, raw: &Raw, code: &CodeInfo) -> Result<Option<u
         Some(copy) => code.start_of_copy(reader, copy)?,
         None => code.code_start,
     };
-    Ok(at
-        .0
-        .checked_sub(start.0)
-        .and_then(|offset| usize::try_from(offset).ok())
-        .filter(|offset| *offset < code.code_len))
+    let Some(offset) = at.0.checked_sub(start.0) else {
+        return Ok(None);
+    };
+    usize::try_from(offset)
+        .ok()
+        .filter(|offset| *offset < code.code_len)
+        .map(Some)
+        .ok_or(ReadError::Nonsense(raw.base()))
 }
 
 /// Slots of the value stack in use, as noted.

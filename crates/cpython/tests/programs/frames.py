@@ -178,6 +178,16 @@ def added(i):
     return i + 1
 
 
+class Plain:
+    def __init__(self, hook):
+        hook()
+
+
+def initialised():
+    for hook in [lambda: None] * 1000 + [block]:
+        Plain(hook)
+
+
 def long_lines(
     a=1,
 
@@ -194,7 +204,7 @@ def long_lines(
 
 NO_ROOM = [
     use_generator, comprehension, generator_expression, called_back, executed, constructed, class_body, handling,
-    in_loop, property_call, many_times, long_lines,
+    in_loop, property_call, many_times, initialised, long_lines,
 ]
 
 
