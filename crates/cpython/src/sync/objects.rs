@@ -277,10 +277,8 @@ fn module_lock(reader: &Reader<'_>, lock: Address) -> (SyncState, Vec<Address>) 
         module: text(reader, lock, "name").unwrap_or_default(),
         owner: ident(reader, lock, "owner"),
     };
-    let parts = ["lock", "wakeup"]
-        .into_iter()
-        .filter_map(|part| attribute(reader, lock, part))
-        .collect();
+    // Its `wakeup` is no part of it: whoever sleeps on that waits for the module's lock itself.
+    let parts = attribute(reader, lock, "lock").into_iter().collect();
     (state, parts)
 }
 
