@@ -7,6 +7,7 @@ pub use cache::CodeCache;
 use crate::bytecode::{Dialect, LineTable, Position};
 use crate::raw::Raw;
 use crate::reader::Reader;
+use crate::sync::Understood;
 use cache::Identity;
 use process::ReadError;
 use snapshot::Address;
@@ -106,6 +107,8 @@ pub struct CodeInfo {
     name_items: OnceCell<Vec<Address>>,
     const_items: OnceCell<Vec<Address>>,
     local_names: OnceCell<Vec<LocalName>>,
+    /// What its bytecode says, once somebody has asked.
+    pub(crate) understood: Understood,
 }
 
 /// Where the names of the local variables stand.
@@ -191,6 +194,7 @@ impl CodeInfo {
             name_items: OnceCell::new(),
             const_items: OnceCell::new(),
             local_names: OnceCell::new(),
+            understood: Understood::default(),
         })
     }
 

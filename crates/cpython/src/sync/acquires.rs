@@ -63,9 +63,11 @@ impl Insight<'_> {
 
     /// A quick look that spares most functions the interpretation.
     fn may_acquire(&self, code: &CodeInfo) -> bool {
-        (0..NAMES_MAX)
-            .map_while(|index| code.name_at(&self.reader, index).ok())
-            .any(|name| matches!(&*name, "acquire" | "acquire_lock" | "__enter__"))
+        *code.understood.may_acquire.get_or_init(|| {
+            (0..NAMES_MAX)
+                .map_while(|index| code.name_at(&self.reader, index).ok())
+                .any(|name| effect(&name) == Some(Effect::Takes))
+        })
     }
 
     /// The object that an expression of names, attributes and items is now.

@@ -10,8 +10,7 @@ use crate::frame::RawFrame;
 use crate::reader::Reader;
 use crate::render::RenderLimits;
 use snapshot::{Address, Place};
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 /// What a function with a `with` statement has in every version, one or the other.
@@ -24,11 +23,17 @@ const WITH_OPCODES: &[&str] = &[
     "WITH_EXCEPT_START",
 ];
 
-/// Reads frames with what their bytecode says; each code object is interpreted once.
+/// Reads frames with what their bytecode says.
 pub(super) struct Insight<'a> {
     pub(super) reader: Reader<'a>,
-    analyses: RefCell<HashMap<Address, Option<Rc<RefCell<Analysis>>>>>,
-    has_with: RefCell<HashMap<Address, bool>>,
+}
+
+/// What the bytecode of a code object says, kept with it: independent of any frame.
+#[derive(Debug, Default)]
+pub struct Understood {
+    analysis: OnceCell<Option<Rc<RefCell<Analysis>>>>,
+    has_with: OnceCell<bool>,
+    pub(super) may_acquire: OnceCell<bool>,
 }
 
 /// A call that a frame is in the middle of.
@@ -89,11 +94,7 @@ impl Names for CodeNames<'_, '_> {
 impl<'a> Insight<'a> {
     /// For the process that this reader reads.
     pub(super) fn new(reader: Reader<'a>) -> Insight<'a> {
-        Insight {
-            reader,
-            analyses: RefCell::default(),
-            has_with: RefCell::default(),
-        }
+        Insight { reader }
     }
 
     /// The call that the frame's current instruction makes, with its callable read from the value stack.
@@ -288,15 +289,9 @@ impl<'a> Insight<'a> {
         Some((analysis, moment))
     }
 
-    fn analysis(&self, code: &Rc<CodeInfo>) -> Option<Rc<RefCell<Analysis>>> {
-        if let Some(known) = self.analyses.borrow().get(&code.address) {
-            return known.clone();
-        }
-        let analysis = self.interpret(code);
-        self.analyses
-            .borrow_mut()
-            .insert(code.address, analysis.clone());
-        analysis
+    fn analysis(&self, code: &CodeInfo) -> Option<Rc<RefCell<Analysis>>> {
+        let known = &code.understood.analysis;
+        known.get_or_init(|| self.interpret(code)).clone()
     }
 
     fn interpret(&self, code: &CodeInfo) -> Option<Rc<RefCell<Analysis>>> {
@@ -318,15 +313,12 @@ impl<'a> Insight<'a> {
     /// A quick look that spares most functions the interpretation: is there a `with` in the code at all?
     fn may_be_in_with(&self, frame: &RawFrame) -> bool {
         let code = &frame.code;
-        if let Some(known) = self.has_with.borrow().get(&code.address) {
-            return *known;
-        }
-        let instructions = code.instructions(&self.reader).unwrap_or_default();
-        let found = instructions.iter().step_by(2).any(|opcode| {
-            let name = code.dialect.opcode_name(*opcode);
-            WITH_OPCODES.contains(&name)
-        });
-        self.has_with.borrow_mut().insert(code.address, found);
-        found
+        *code.understood.has_with.get_or_init(|| {
+            let instructions = code.instructions(&self.reader).unwrap_or_default();
+            instructions.iter().step_by(2).any(|opcode| {
+                let name = code.dialect.opcode_name(*opcode);
+                WITH_OPCODES.contains(&name)
+            })
+        })
     }
 }

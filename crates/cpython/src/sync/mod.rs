@@ -25,6 +25,7 @@ mod rules;
 mod shared;
 mod waits;
 
+pub use insight::Understood;
 pub use origin::Origins;
 
 use crate::frame::RawFrame;

@@ -6,7 +6,7 @@ use super::inspect::Inspection;
 use super::objects::{NAME_CHARS, sem_lock_of};
 use crate::frame::RawFrame;
 use crate::reader::Reader;
-use snapshot::{Address, Origin, SyncObject};
+use snapshot::{Address, Origin, SyncObject, SyncState};
 use std::collections::{HashMap, HashSet};
 
 /// Most namespaces of modules that are searched.
@@ -18,17 +18,29 @@ const OWNERS_MAX: usize = 200;
 /// Most attributes of one of them.
 const ATTRIBUTES_MAX: usize = 100;
 
+/// The objects whose names are wanted.
+struct Index {
+    by_address: HashMap<Address, usize>,
+    /// Whether any is a lock of `multiprocessing`.
+    shared: bool,
+}
+
 /// Adds the names: of global variables of the modules whose code is on a stack, and of attributes of the `self`
 /// of each frame.
 pub(super) fn add(inspection: &Inspection<'_>, objects: &mut [SyncObject]) {
     if objects.is_empty() {
         return;
     }
-    let index: HashMap<Address, usize> = objects
-        .iter()
-        .enumerate()
-        .map(|(at, object)| (object.address, at))
-        .collect();
+    let index = Index {
+        by_address: objects
+            .iter()
+            .enumerate()
+            .map(|(at, object)| (object.address, at))
+            .collect(),
+        shared: objects
+            .iter()
+            .any(|object| matches!(object.state, SyncState::SharedSemaphore { .. })),
+    };
     let reader = inspection.reader();
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut modules = HashSet::new();
@@ -64,7 +76,7 @@ fn program_frames<'a>(inspection: &'a Inspection<'_>) -> impl Iterator<Item = &'
 fn globals(
     reader: &Reader<'_>,
     namespace: Address,
-    index: &HashMap<Address, usize>,
+    index: &Index,
     found: &mut Vec<(usize, String)>,
 ) {
     let Ok(items) = reader.dict_items(namespace, GLOBALS_MAX) else {
@@ -95,7 +107,7 @@ fn globals(
 fn attributes(
     reader: &Reader<'_>,
     owner: Address,
-    index: &HashMap<Address, usize>,
+    index: &Index,
     found: &mut Vec<(usize, String)>,
 ) {
     let Ok(class) = reader.class_of(owner) else {
@@ -109,11 +121,12 @@ fn attributes(
 }
 
 /// Which of the objects this is; a lock of `multiprocessing` stands for the C object inside it.
-fn position(reader: &Reader<'_>, value: Address, index: &HashMap<Address, usize>) -> Option<usize> {
-    if let Some(at) = index.get(&value) {
-        return Some(*at);
-    }
-    index.get(&behind(reader, value)?).copied()
+fn position(reader: &Reader<'_>, value: Address, index: &Index) -> Option<usize> {
+    let by_address = |address| index.by_address.get(&address).copied();
+    by_address(value).or_else(|| {
+        let inner = index.shared.then(|| behind(reader, value)).flatten()?;
+        by_address(inner)
+    })
 }
 
 /// The expression by which a frame names an object: where it calls it or enters it now, or a local variable, an
@@ -132,6 +145,9 @@ pub(super) fn in_frame(insight: &Insight<'_>, frame: &RawFrame, wanted: Address)
     {
         return block.name;
     }
+    let shared = form_of(reader, wanted) == Some(Form::SemLock);
+    let is_wanted =
+        |value: Address| value == wanted || shared && behind(reader, value) == Some(wanted);
     let locals = frame.code.locals(reader).unwrap_or_default();
     let local = locals.iter().find(|local| {
         frame
@@ -141,7 +157,6 @@ pub(super) fn in_frame(insight: &Insight<'_>, frame: &RawFrame, wanted: Address)
     if let Some(local) = local {
         return Some(local.name.to_string());
     }
-    let is_wanted = |value: Address| value == wanted || behind(reader, value) == Some(wanted);
     let of_self = frame.local(reader, "self").and_then(|this| {
         let attributes = reader.attributes(this, ATTRIBUTES_MAX).ok()?;
         let mut attributes = attributes.into_iter();
