@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Prints `version MINOR`, then one line per opcode: number, name, base opcode's name, inline cache entries.
+/// Prints `version MINOR`, then one line per opcode: number, name, base opcode's name, inline cache entries;
+/// then the constants of `LOAD_COMMON_CONSTANT` and the methods of `LOAD_SPECIAL`, in order.
 const SCRIPT: &str = r#"
 import dis, opcode, sys
 numbers = {n: o for n, o in getattr(dis, '_all_opmap', opcode.opmap).items() if o < 256}
@@ -28,6 +29,10 @@ def caches_of(name):
 print('version', sys.version_info[1])
 for name, number in sorted(numbers.items(), key=lambda item: item[1]):
     print(number, name, base_of(name), caches_of(base_of(name)))
+for constant in getattr(opcode, '_common_constants', ()):
+    print('common', getattr(constant, '__name__', None) or repr(constant))
+for name in getattr(opcode, '_special_method_names', ()):
+    print('special', name)
 "#;
 
 /// Where the tables live, from the repository's root.
@@ -57,24 +62,29 @@ fn ask(python: &Path) -> Result<(u32, String)> {
 
 /// The Rust source of one table.
 fn table<'a>(minor: u32, lines: impl Iterator<Item = &'a str>) -> Result<String> {
-    let mut source = format!(
-        "//! Opcodes of CPython 3.{minor}. Written by `cargo xtask opcodes`; do not edit.\n\n\
-         use super::{{Row, row}};\n\n\
-         #[rustfmt::skip]\n\
-         pub(super) static ROWS: &[Row] = &[\n"
-    );
+    let (mut rows, mut common, mut special) = (String::new(), String::new(), String::new());
     for line in lines {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [number, name, base, caches] = fields[..] else {
-            bail!("unexpected line {line:?}");
-        };
-        writeln!(
-            source,
-            "    row({number}, \"{name}\", \"{base}\", {caches}),"
-        )?;
+        match fields[..] {
+            ["common", constant] => writeln!(common, "    {constant:?},")?,
+            ["special", name] => writeln!(special, "    {name:?},")?,
+            [number, name, base, caches] => {
+                writeln!(rows, "    row({number}, \"{name}\", \"{base}\", {caches}),")?;
+            }
+            _ => bail!("unexpected line {line:?}"),
+        }
     }
-    source.push_str("];\n");
-    Ok(source)
+    let list = |name: &str, kind: &str, rows: &str| {
+        let open = if rows.is_empty() { "" } else { "\n" };
+        format!("\n#[rustfmt::skip]\npub(super) static {name}: &[{kind}] = &[{open}{rows}];\n")
+    };
+    Ok(format!(
+        "//! Opcodes of CPython 3.{minor}. Written by `cargo xtask opcodes`; do not edit.\n\n\
+         use super::{{Row, row}};\n{}{}{}",
+        list("ROWS", "Row", &rows),
+        list("COMMON", "&str", &common),
+        list("SPECIAL", "&str", &special)
+    ))
 }
 
 /// Every minor version's table, from the interpreters given; an error when two disagree.

@@ -157,7 +157,10 @@ impl Analysis {
                 self.attribute(moment, 1, name)
             }
             Op::LoadSuperAttr => self.attribute(moment, 1, name >> 2),
-            Op::ImportName | Op::ImportFrom => Some(InFlight::Import { name }),
+            Op::ImportName => Some(InFlight::Import {
+                name: self.dialect.import_name(name),
+            }),
+            Op::ImportFrom => Some(InFlight::Import { name }),
             Op::Subscript | Op::Binary(_) | Op::Compare => self.operator(moment, 2),
             Op::Unary(_)
             | Op::Bool

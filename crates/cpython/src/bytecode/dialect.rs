@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 pub struct Dialect {
     /// Minor version: 8 for CPython 3.8.
     minor: u32,
+    /// Constants and special methods that instructions name by number.
+    table: tables::Table,
     /// What each opcode number means.
     opcodes: [Opcode; 256],
 }
@@ -49,12 +51,12 @@ impl Dialect {
             return None;
         }
         let minor = (version_hex >> 16) & 0xff;
-        let rows = tables::rows(minor)?;
+        let table = tables::table(minor)?;
         let cell = KNOWN.get(minor.checked_sub(FIRST_MINOR)? as usize)?;
-        Some(cell.get_or_init(|| Dialect::from_rows(minor, rows)))
+        Some(cell.get_or_init(|| Dialect::from_table(minor, table)))
     }
 
-    fn from_rows(minor: u32, rows: &[tables::Row]) -> Dialect {
+    fn from_table(minor: u32, table: tables::Table) -> Dialect {
         let unknown = Opcode {
             name: "",
             op: Op::Invalid,
@@ -62,7 +64,7 @@ impl Dialect {
             hides: false,
         };
         let mut opcodes = [unknown; 256];
-        for row in rows {
+        for row in table.rows {
             let op = Op::from_name(row.base, minor);
             let hides = matches!(
                 row.name,
@@ -81,7 +83,11 @@ impl Dialect {
                 hides,
             };
         }
-        Dialect { minor, opcodes }
+        Dialect {
+            minor,
+            table,
+            opcodes,
+        }
     }
 
     pub(super) fn opcode(&self, number: u8) -> Opcode {
@@ -126,6 +132,21 @@ impl Dialect {
             (13, true) => StackRefs { tag_mask: 1 },
             _ => StackRefs { tag_mask: 3 },
         }
+    }
+
+    /// The constant that `LOAD_COMMON_CONSTANT` loads, as its `repr` or name.
+    pub(super) fn common_constant(&self, number: u32) -> Option<&'static str> {
+        self.table.common.get(number as usize).copied()
+    }
+
+    /// The method that `LOAD_SPECIAL` looks up.
+    pub(super) fn special_method(&self, number: u32) -> Option<&'static str> {
+        self.table.special.get(number as usize).copied()
+    }
+
+    /// The index into `co_names` in the argument of `IMPORT_NAME`; from 3.15 on the two lowest bits tell how lazily.
+    pub(super) fn import_name(&self, arg: u32) -> u32 {
+        if self.minor >= 15 { arg >> 2 } else { arg }
     }
 
     pub(super) fn minor(&self) -> u32 {

@@ -183,6 +183,20 @@ impl Analysis {
         states
     }
 
+    /// Whether flow can reach the instruction otherwise than from the one before it.
+    pub(super) fn is_leader(&self, index: usize) -> bool {
+        self.states.get(index).is_some_and(Option::is_some)
+    }
+
+    /// The states kept for a leader.
+    pub(super) fn kept_states(&self, leader: usize) -> Vec<State> {
+        self.states
+            .get(leader)
+            .cloned()
+            .flatten()
+            .unwrap_or_default()
+    }
+
     /// Keeps a state before each leader until nothing new is learned.
     fn find_fixpoint(&mut self) {
         // A generator of 3.10 begins by taking the None that starts it.
@@ -271,7 +285,7 @@ impl Analysis {
 
     pub(super) fn machine(&mut self) -> Machine<'_> {
         Machine {
-            minor: self.dialect.minor(),
+            dialect: self.dialect,
             nlocals: self.nlocals,
             instructions: &self.instructions,
             values: &mut self.values,

@@ -28,6 +28,7 @@
 //!
 //! No bytes can make this panic or run for long: work and memory are bounded, and what cannot be followed is left out.
 
+mod acquire;
 mod call;
 mod decode;
 mod dialect;
@@ -35,9 +36,9 @@ mod exception_table;
 mod flow;
 mod lines;
 mod op;
+mod path;
 mod step;
 mod tables;
-mod taken;
 mod uses;
 mod value;
 mod with;
@@ -45,12 +46,13 @@ mod with;
 #[cfg(test)]
 mod tests;
 
+pub use acquire::{AcquireSite, Taken};
 pub use call::{Arguments, Callee, InFlight, Resolved};
 pub use dialect::{Dialect, PairOrder, StackRefs};
 pub use flow::{Analysis, Moment};
 pub use lines::{LineTable, Position};
-pub use op::Unary;
-pub use taken::{Effect, Taken};
+pub use op::{Unary, operator_text};
+pub use path::{Key, Path, Root, Step};
 pub use uses::Uses;
 pub use value::{Value, ValueId};
 pub use with::{ExitSlot, Phase, WithBlock};

@@ -33,6 +33,7 @@ pub(super) enum Op {
     PushNull,
     LoadConst,
     LoadSmallInt,
+    LoadCommon,
     LoadFast,
     /// Two locals, in the high and low four bits.
     LoadFastTwo,
@@ -196,6 +197,11 @@ pub(super) const OPERATORS: [&str; 13] = [
     "+", "&", "//", "<<", "@", "*", "%", "|", "**", ">>", "-", "/", "^",
 ];
 
+/// The sign of a [`Value::Binary`](super::Value)'s operator.
+pub fn operator_text(operator: u8) -> &'static str {
+    OPERATORS.get(usize::from(operator)).copied().unwrap_or("?")
+}
+
 /// `NB_SUBSCR` of 3.14+: the index that stands for `x[y]`.
 pub(super) const OPERATOR_SUBSCRIPT: u32 = 26;
 
@@ -260,6 +266,7 @@ fn stack_op(name: &str, _minor: u32) -> Option<Op> {
         "PUSH_NULL" => Op::PushNull,
         "LOAD_CONST" => Op::LoadConst,
         "LOAD_SMALL_INT" => Op::LoadSmallInt,
+        "LOAD_COMMON_CONSTANT" => Op::LoadCommon,
         _ => return None,
     })
 }
@@ -392,9 +399,7 @@ fn call_op(name: &str, minor: u32) -> Option<Op> {
 /// Opcodes whose results nobody follows.
 fn plain_op(name: &str, minor: u32) -> Option<Op> {
     Some(match name {
-        "LOAD_BUILD_CLASS" | "LOAD_ASSERTION_ERROR" | "LOAD_LOCALS" | "LOAD_COMMON_CONSTANT" => {
-            Op::Plain(0, 1)
-        }
+        "LOAD_BUILD_CLASS" | "LOAD_ASSERTION_ERROR" | "LOAD_LOCALS" => Op::Plain(0, 1),
         "LOAD_FROM_DICT_OR_GLOBALS" | "LOAD_FROM_DICT_OR_DEREF" => Op::Plain(1, 1),
         "GET_ANEXT" | "GET_LEN" | "MATCH_MAPPING" | "MATCH_SEQUENCE" => Op::Plain(1, 2),
         "MATCH_KEYS" if minor == 10 => Op::Plain(2, 4),

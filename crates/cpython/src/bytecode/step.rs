@@ -1,5 +1,6 @@
 //! One instruction's effect on the abstract state.
 
+use super::Dialect;
 use super::decode::{Instruction, Instructions};
 use super::flow::{Block, State};
 use super::op::{CallForm, Op};
@@ -7,7 +8,7 @@ use super::value::{Value, ValueId, Values};
 
 /// Interprets single instructions.
 pub(super) struct Machine<'m> {
-    pub minor: u32,
+    pub dialect: &'static Dialect,
     pub nlocals: u32,
     pub instructions: &'m Instructions,
     pub values: &'m mut Values,
@@ -76,7 +77,8 @@ impl Machine<'_> {
             | Op::LoadSuperAttr
             | Op::LoadSpecial
             | Op::LoadConst
-            | Op::LoadSmallInt => self.load(state, &instruction)?,
+            | Op::LoadSmallInt
+            | Op::LoadCommon => self.load(state, &instruction)?,
             Op::Pop
             | Op::Rotate(_)
             | Op::RotateArg
@@ -122,7 +124,7 @@ impl Machine<'_> {
                 self.push(state, Value::Local(arg & 15));
             }
             Op::LoadDeref => {
-                let index = if self.minor <= 10 {
+                let index = if self.dialect.minor() <= 10 {
                     self.nlocals.saturating_add(arg)
                 } else {
                     arg
@@ -132,9 +134,13 @@ impl Machine<'_> {
             Op::LoadName => self.push(state, Value::Name(arg)),
             Op::LoadConst => self.push(state, Value::Const(arg)),
             Op::LoadSmallInt => self.push(state, Value::Integer(i64::from(arg))),
-            Op::LoadGlobal if self.minor <= 10 => self.push(state, Value::Global(arg)),
+            Op::LoadCommon => {
+                let constant = self.dialect.common_constant(arg);
+                self.push(state, constant.map_or(Value::Unknown, Value::Common));
+            }
+            Op::LoadGlobal if self.dialect.minor() <= 10 => self.push(state, Value::Global(arg)),
             Op::LoadGlobal => {
-                let (null, below) = (arg & 1 != 0, self.minor <= 12);
+                let (null, below) = (arg & 1 != 0, self.dialect.minor() <= 12);
                 if null && below {
                     state.stack.push(Values::NULL);
                 }
@@ -143,7 +149,7 @@ impl Machine<'_> {
                     state.stack.push(Values::NULL);
                 }
             }
-            Op::LoadAttr if self.minor <= 11 => {
+            Op::LoadAttr if self.dialect.minor() <= 11 => {
                 let object = pop(state)?;
                 self.push(state, Value::Attr { object, name: arg });
             }
@@ -176,30 +182,26 @@ impl Machine<'_> {
         }
     }
 
-    /// `LOAD_SPECIAL` of 3.14: `__enter__`, `__exit__`, `__aenter__`, `__aexit__` in the order of its argument.
+    /// `LOAD_SPECIAL` of 3.14: a method and its receiver.
     fn load_special(&mut self, state: &mut State, instruction: &Instruction) -> Option<()> {
         let manager = pop(state)?;
         let site = instruction.offset;
-        match instruction.arg {
-            0 | 2 => {
-                self.push(
-                    state,
-                    Value::Enter {
-                        manager,
-                        is_async: instruction.arg == 2,
-                    },
-                );
+        let method = self.dialect.special_method(instruction.arg);
+        match method {
+            Some("__enter__" | "__aenter__") => {
+                let is_async = method == Some("__aenter__");
+                self.push(state, Value::Enter { manager, is_async });
                 self.push(state, Value::EnterSelf { manager });
             }
-            1 | 3 => {
-                let is_async = instruction.arg == 3;
+            Some("__exit__" | "__aexit__") => {
+                let (is_async, entered) = (method == Some("__aexit__"), false);
                 self.push(
                     state,
                     Value::Exit {
                         site,
                         manager,
                         is_async,
-                        entered: false,
+                        entered,
                     },
                 );
                 self.push(state, Value::ExitSelf { site, manager });
@@ -235,7 +237,8 @@ impl Machine<'_> {
             }
             Op::ImportName => {
                 replace(state, 2, 0)?;
-                self.push(state, Value::Import(instruction.arg));
+                let name = self.dialect.import_name(instruction.arg);
+                self.push(state, Value::Import(name));
             }
             Op::ImportFrom => {
                 let module = *state.stack.last()?;
@@ -273,13 +276,13 @@ impl Machine<'_> {
             }
             Op::EndSend => {
                 let result = pop(state)?;
-                replace(state, if self.minor >= 15 { 2 } else { 1 }, 0)?;
+                replace(state, if self.dialect.minor() >= 15 { 2 } else { 1 }, 0)?;
                 state.stack.push(result);
             }
             Op::CleanupThrow => self.cleanup_throw(state)?,
             Op::Yield => replace(state, 1, 1)?,
             Op::ReturnGenerator => state.stack.push(Values::UNKNOWN),
-            Op::EndFor => replace(state, if self.minor <= 12 { 2 } else { 1 }, 0)?,
+            Op::EndFor => replace(state, if self.dialect.minor() <= 12 { 2 } else { 1 }, 0)?,
             Op::Build(count) => replace(state, count.of(instruction.arg), 1)?,
             Op::Unpack(count) => replace(state, 1, count.of(instruction.arg))?,
             Op::Plain(pops, pushes) => replace(state, usize::from(pops), usize::from(pushes))?,
@@ -364,7 +367,7 @@ impl Machine<'_> {
             }
             Op::JumpOrPop(..) => replace(state, 1, 0)?,
             Op::ForIter => {
-                let exhausted_pops = self.minor <= 11;
+                let exhausted_pops = self.dialect.minor() <= 11;
                 replace(
                     &mut taken,
                     usize::from(exhausted_pops),
@@ -397,13 +400,13 @@ impl Machine<'_> {
         let receiver_at = taken
             .stack
             .len()
-            .checked_sub(if self.minor >= 15 { 3 } else { 2 })?;
+            .checked_sub(if self.dialect.minor() >= 15 { 3 } else { 2 })?;
         let receiver = *taken.stack.get(receiver_at)?;
         if let Value::Entering { site, .. } = self.values.get(receiver) {
             self.mark_entered(taken, site);
         }
         let result = self.result_of_await(receiver, instruction.offset);
-        replace(taken, if self.minor <= 11 { 2 } else { 1 }, 0)?;
+        replace(taken, if self.dialect.minor() <= 11 { 2 } else { 1 }, 0)?;
         taken.stack.push(result);
         replace(state, 1, 1)
     }
@@ -461,7 +464,7 @@ impl Machine<'_> {
 
     /// The handler as the frame's block stack has it, in bytes.
     fn handler_offset(&self, instruction: &Instruction) -> Option<u32> {
-        let unit = if self.minor <= 9 { 1 } else { 2 };
+        let unit = if self.dialect.minor() <= 9 { 1 } else { 2 };
         instruction
             .end
             .checked_add(instruction.arg.checked_mul(unit)?)
@@ -518,12 +521,12 @@ impl Machine<'_> {
                 let exception = pop(state)?;
                 state.stack.extend([Values::UNKNOWN, exception]);
             }
-            Op::PopExcept if self.minor <= 10 => {
+            Op::PopExcept if self.dialect.minor() <= 10 => {
                 replace(state, 3, 0)?;
                 state.blocks.pop()?;
             }
             Op::PopExcept => replace(state, 1, 0)?,
-            Op::EndAsyncFor if self.minor <= 10 => {
+            Op::EndAsyncFor if self.dialect.minor() <= 10 => {
                 replace(state, 7, 0)?;
                 state.blocks.pop()?;
             }
@@ -599,7 +602,7 @@ impl Machine<'_> {
 
     /// Calls the exit because of an exception; the exit stays where it is, but is not in force any more.
     fn with_except_start(&mut self, state: &mut State) -> Option<()> {
-        let below_top = match self.minor {
+        let below_top = match self.dialect.minor() {
             ..=10 => 7,
             11..=13 => 4,
             _ => 5,
@@ -643,11 +646,7 @@ impl Machine<'_> {
         let upper = pop(state)?;
         let callable = if pair {
             let lower = pop(state)?;
-            let order = if self.minor <= 12 {
-                super::PairOrder::MethodOrNull
-            } else {
-                super::PairOrder::CallableFirst
-            };
+            let order = self.dialect.pair_order();
             self.values.callable_of(lower, upper, order)
         } else {
             upper

@@ -1,6 +1,6 @@
 //! Symbolic values: what a stack slot holds, told as the program's own expression.
 
-use super::op::{OPERATORS, Unary};
+use super::op::{Unary, operator_text};
 use super::{Names, PairOrder};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -29,6 +29,8 @@ pub enum Value {
     Name(u32),
     /// A constant.
     Const(u32),
+    /// A constant that the interpreter itself keeps (3.14+), as its `repr` or name.
+    Common(&'static str),
     /// A small integer from the instruction itself.
     Integer(i64),
     /// `object.name`
@@ -209,6 +211,7 @@ impl Values {
                 out.push_str(&names.name(index).unwrap_or_else(unnamed));
             }
             Value::Const(index) => out.push_str(&names.constant(index).unwrap_or_else(unnamed)),
+            Value::Common(text) => out.push_str(text),
             Value::Integer(number) => {
                 let _ = write!(out, "{number}");
             }
@@ -235,11 +238,7 @@ impl Values {
                 right,
             } => {
                 self.write_operand(out, left, names, deeper);
-                let _ = write!(
-                    out,
-                    " {} ",
-                    OPERATORS.get(usize::from(operator)).copied().unwrap_or("?")
-                );
+                let _ = write!(out, " {} ", operator_text(operator));
                 self.write_operand(out, right, names, deeper);
             }
             Value::Unary { operator, operand } => {

@@ -1,7 +1,7 @@
 //! Locks taken by `acquire()` and not by `with`: found by walking the function from the call to where it is now.
 
-use super::insight::Insight;
-use crate::bytecode::{Effect, Value, ValueId};
+use super::insight::{CodeNames, Insight};
+use crate::bytecode::{Taken, Value, ValueId, operator_text};
 use crate::code::CodeInfo;
 use crate::frame::RawFrame;
 use snapshot::Address;
@@ -24,15 +24,6 @@ pub(super) struct Acquired {
     pub line: u32,
 }
 
-/// What a method of this name does to a lock.
-fn effect(name: &str) -> Option<Effect> {
-    match name {
-        "acquire" | "acquire_lock" | "__enter__" => Some(Effect::Takes),
-        "release" | "release_lock" | "__exit__" => Some(Effect::Gives),
-        _ => None,
-    }
-}
-
 impl Insight<'_> {
     /// What the frame has taken and, as far as its code tells, not given back.
     pub(super) fn acquired(&self, frame: &RawFrame) -> Vec<Acquired> {
@@ -43,18 +34,20 @@ impl Insight<'_> {
         let Some((analysis, moment)) = self.moment(frame) else {
             return Vec::new();
         };
-        let name_at = |index: u32| code.name_at(&self.reader, index as usize).ok();
-        let taken = analysis
-            .borrow_mut()
-            .taken(&moment, &|index| effect(&name_at(index)?));
+        let names = CodeNames {
+            reader: &self.reader,
+            code,
+        };
+        let taken = analysis.borrow_mut().held_by_acquire(&moment, &names);
         let analysis = analysis.borrow();
         let value = |id| analysis.value(id);
         taken
             .into_iter()
+            .filter(|taken| taken.taken != Taken::FileLock && !taken.rebound)
             .filter_map(|taken| {
                 Some(Acquired {
-                    object: self.evaluate(frame, &value, taken.receiver, 0)?,
-                    name: self.name_of(frame, &analysis, taken.receiver),
+                    object: self.evaluate(frame, &value, taken.object, 0)?,
+                    name: self.name_of(frame, &analysis, taken.object),
                     line: code.line_at(taken.offset as usize).unwrap_or(0),
                 })
             })
@@ -66,7 +59,7 @@ impl Insight<'_> {
         *code.understood.may_acquire.get_or_init(|| {
             (0..NAMES_MAX)
                 .map_while(|index| code.name_at(&self.reader, index).ok())
-                .any(|name| effect(&name) == Some(Effect::Takes))
+                .any(|name| matches!(&*name, "acquire" | "acquire_lock" | "__enter__"))
         })
     }
 
@@ -101,11 +94,7 @@ impl Insight<'_> {
             }
             Value::Item { object, index } => {
                 let object = self.evaluate(frame, value, object, depth + 1)?;
-                let number = match value(index) {
-                    Value::Integer(number) => Some(number),
-                    _ => None,
-                };
-                match number {
+                match self.number(frame, value, index, depth + 1) {
                     Some(number) => self.item(object, number),
                     None => {
                         let index = self.evaluate(frame, value, index, depth + 1)?;
@@ -114,6 +103,40 @@ impl Insight<'_> {
                 }
             }
             _ => None,
+        }
+    }
+
+    /// The value of an index such as `(i + 1) % 5`, where it is a number.
+    fn number(
+        &self,
+        frame: &RawFrame,
+        value: &dyn Fn(ValueId) -> Value,
+        id: ValueId,
+        depth: usize,
+    ) -> Option<i64> {
+        match value(id) {
+            Value::Integer(number) => Some(number),
+            Value::Binary {
+                operator,
+                left,
+                right,
+            } if depth <= DEPTH_MAX => {
+                let left = self.number(frame, value, left, depth + 1)?;
+                let right = self.number(frame, value, right, depth + 1)?;
+                match operator_text(operator) {
+                    "+" => left.checked_add(right),
+                    "-" => left.checked_sub(right),
+                    "*" => left.checked_mul(right),
+                    // As Python has it: towards the divisor's sign.
+                    "%" if right > 0 => left.checked_rem_euclid(right),
+                    _ => None,
+                }
+            }
+            Value::Binary { .. } => None,
+            _ => {
+                let object = self.evaluate(frame, value, id, depth + 1)?;
+                self.reader.int(object).ok()
+            }
         }
     }
 

@@ -62,9 +62,10 @@ pub(super) struct Block {
     pub is_async: bool,
 }
 
-struct CodeNames<'a, 'm> {
-    reader: &'a Reader<'m>,
-    code: &'a CodeInfo,
+/// A code object's names and constants, read from the target.
+pub(super) struct CodeNames<'a, 'm> {
+    pub(super) reader: &'a Reader<'m>,
+    pub(super) code: &'a CodeInfo,
 }
 
 impl Names for CodeNames<'_, '_> {

@@ -35,17 +35,37 @@ const fn row(opcode: u8, name: &'static str, base: &'static str, caches: u8) -> 
     }
 }
 
-/// The rows of CPython 3.`minor`.
-pub(super) fn rows(minor: u32) -> Option<&'static [Row]> {
+/// What one version's `opcode` module says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table {
+    /// The opcodes.
+    pub rows: &'static [Row],
+    /// The constants of `LOAD_COMMON_CONSTANT` (3.14+), as `repr` or by name.
+    pub common: &'static [&'static str],
+    /// The methods of `LOAD_SPECIAL` (3.14+).
+    pub special: &'static [&'static str],
+}
+
+/// The table of CPython 3.`minor`.
+pub(super) fn table(minor: u32) -> Option<Table> {
+    macro_rules! table {
+        ($module:ident) => {
+            Table {
+                rows: $module::ROWS,
+                common: $module::COMMON,
+                special: $module::SPECIAL,
+            }
+        };
+    }
     Some(match minor {
-        8 => v3_8::ROWS,
-        9 => v3_9::ROWS,
-        10 => v3_10::ROWS,
-        11 => v3_11::ROWS,
-        12 => v3_12::ROWS,
-        13 => v3_13::ROWS,
-        14 => v3_14::ROWS,
-        15 => v3_15::ROWS,
+        8 => table!(v3_8),
+        9 => table!(v3_9),
+        10 => table!(v3_10),
+        11 => table!(v3_11),
+        12 => table!(v3_12),
+        13 => table!(v3_13),
+        14 => table!(v3_14),
+        15 => table!(v3_15),
         _ => return None,
     })
 }

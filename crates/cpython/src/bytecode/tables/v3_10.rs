@@ -132,3 +132,9 @@ pub(super) static ROWS: &[Row] = &[
     row(164, "DICT_MERGE", "DICT_MERGE", 0),
     row(165, "DICT_UPDATE", "DICT_UPDATE", 0),
 ];
+
+#[rustfmt::skip]
+pub(super) static COMMON: &[&str] = &[];
+
+#[rustfmt::skip]
+pub(super) static SPECIAL: &[&str] = &[];

@@ -186,3 +186,9 @@ pub(super) static ROWS: &[Row] = &[
     row(179, "UNPACK_SEQUENCE_TUPLE", "UNPACK_SEQUENCE", 1),
     row(180, "UNPACK_SEQUENCE_TWO_TUPLE", "UNPACK_SEQUENCE", 1),
 ];
+
+#[rustfmt::skip]
+pub(super) static COMMON: &[&str] = &[];
+
+#[rustfmt::skip]
+pub(super) static SPECIAL: &[&str] = &[];

@@ -198,3 +198,9 @@ pub(super) static ROWS: &[Row] = &[
     row(253, "INSTRUMENTED_INSTRUCTION", "INSTRUMENTED_INSTRUCTION", 0),
     row(254, "INSTRUMENTED_LINE", "INSTRUMENTED_LINE", 0),
 ];
+
+#[rustfmt::skip]
+pub(super) static COMMON: &[&str] = &[];
+
+#[rustfmt::skip]
+pub(super) static SPECIAL: &[&str] = &[];

@@ -217,3 +217,9 @@ pub(super) static ROWS: &[Row] = &[
     row(253, "INSTRUMENTED_POP_JUMP_IF_NOT_NONE", "POP_JUMP_IF_NOT_NONE", 1),
     row(254, "INSTRUMENTED_LINE", "INSTRUMENTED_LINE", 0),
 ];
+
+#[rustfmt::skip]
+pub(super) static COMMON: &[&str] = &[];
+
+#[rustfmt::skip]
+pub(super) static SPECIAL: &[&str] = &[];

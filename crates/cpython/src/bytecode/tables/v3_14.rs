@@ -232,3 +232,20 @@ pub(super) static ROWS: &[Row] = &[
     row(254, "INSTRUMENTED_LINE", "INSTRUMENTED_LINE", 0),
     row(255, "ENTER_EXECUTOR", "ENTER_EXECUTOR", 0),
 ];
+
+#[rustfmt::skip]
+pub(super) static COMMON: &[&str] = &[
+    "AssertionError",
+    "NotImplementedError",
+    "tuple",
+    "all",
+    "any",
+];
+
+#[rustfmt::skip]
+pub(super) static SPECIAL: &[&str] = &[
+    "__enter__",
+    "__exit__",
+    "__aenter__",
+    "__aexit__",
+];

@@ -239,3 +239,27 @@ pub(super) static ROWS: &[Row] = &[
     row(254, "ENTER_EXECUTOR", "ENTER_EXECUTOR", 0),
     row(255, "TRACE_RECORD", "TRACE_RECORD", 0),
 ];
+
+#[rustfmt::skip]
+pub(super) static COMMON: &[&str] = &[
+    "AssertionError",
+    "NotImplementedError",
+    "tuple",
+    "all",
+    "any",
+    "list",
+    "set",
+    "None",
+    "''",
+    "True",
+    "False",
+    "-1",
+];
+
+#[rustfmt::skip]
+pub(super) static SPECIAL: &[&str] = &[
+    "__enter__",
+    "__exit__",
+    "__aenter__",
+    "__aexit__",
+];

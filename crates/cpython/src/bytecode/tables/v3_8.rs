@@ -125,3 +125,9 @@ pub(super) static ROWS: &[Row] = &[
     row(162, "CALL_FINALLY", "CALL_FINALLY", 0),
     row(163, "POP_FINALLY", "POP_FINALLY", 0),
 ];
+
+#[rustfmt::skip]
+pub(super) static COMMON: &[&str] = &[];
+
+#[rustfmt::skip]
+pub(super) static SPECIAL: &[&str] = &[];

@@ -22,8 +22,9 @@ impl Random {
 struct Nameless;
 
 impl Names for Nameless {
-    fn name(&self, _: u32) -> Option<String> {
-        None
+    fn name(&self, index: u32) -> Option<String> {
+        let name = ["acquire", "release", "flock", "LOCK_UN"].get(index as usize % 5)?;
+        (index < 40).then(|| (*name).to_owned())
     }
     fn local(&self, _: u32) -> Option<String> {
         None
@@ -39,10 +40,15 @@ fn look_at_everything(view: &CodeView<'_>, blocks: &[FrameBlock]) {
         let Some(moment) = analysis.at(offset, blocks) else {
             continue;
         };
+        if offset % 8 == 0 {
+            analysis.held_by_acquire(&moment, &Nameless);
+            analysis.uses_from(offset, blocks);
+        }
         for block in analysis.with_blocks(&moment) {
             analysis.render(block.manager, &Nameless);
         }
         for value in moment.stack.clone() {
+            analysis.path(value);
             analysis.render(value, &Nameless);
         }
         if let Some(InFlight::Call { callee, .. }) = analysis.in_flight(&moment) {
@@ -125,5 +131,6 @@ fn a_long_loop_of_branches_ends() {
         };
         let mut analysis = Analysis::new(&view);
         analysis.at(50_000, &[]);
+        analysis.uses_from(1000, &[]);
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Code {
     pub effects: Vec<(u32, i32, i32, String)>,
     /// Line, last line, column, end column, `with` items around.
     pub calls: Vec<[i64; 5]>,
+    /// Offset of a frame's current instruction, and what is expected there.
+    pub seen: Vec<(u32, String)>,
 }
 
 impl Code {
@@ -106,6 +108,11 @@ pub(super) fn parse(text: &str) -> Vec<Code> {
                 let number = |at: usize| words[at].parse::<i32>().unwrap();
                 code.effects
                     .push((number(0) as u32, number(1), number(2), words[3].to_owned()));
+            }
+            "at" => {
+                let (offset, expected) = rest.split_once(' ').unwrap();
+                code.seen
+                    .push((offset.parse().unwrap(), expected.to_owned()));
             }
             "with" => code.calls.push(numbers::<i64>(rest).try_into().unwrap()),
             _ => panic!("unexpected line {line:?}"),

@@ -7,7 +7,8 @@
     line OFFSET LINE       (0: none) for each instruction
     position OFFSET LINE END COLUMN ENDCOLUMN
     effect OFFSET FALL JUMP   by dis.stack_effect
-    with LINE COLUMN|- DEPTH  a call at this place runs inside so many `with` items
+    with LINE END COLUMN ENDCOLUMN DEPTH  a call at this place runs inside so many `with` items
+    at OFFSET TEXT         a frame was seen there (programs.py)
 """
 import ast, dis, importlib.util, sys
 
@@ -29,7 +30,7 @@ def effect(op, arg, jump):
         return 99
 
 
-def dump(code, calls):
+def dump(code, calls, inner=True):
     print('code', code.co_name, code.co_firstlineno)
     print('facts', code.co_stacksize, code.co_nlocals, code.co_firstlineno)
     print('bytes', (code._co_code_adaptive if VERSION >= (3, 11) else code.co_code).hex())
@@ -56,7 +57,7 @@ def dump(code, calls):
         print('effect', instruction.offset, effect(op, arg, False), effect(op, arg, True), instruction.opname)
     for place in calls.get((code.co_name, code.co_firstlineno), ()):
         print('with', *place)
-    for constant in code.co_consts:
+    for constant in code.co_consts if inner else ():
         if hasattr(constant, 'co_code'):
             dump(constant, calls)
 
