@@ -67,6 +67,24 @@ impl Eye {
         }
     }
 
+    /// Counts the threads' context switches anew, some time after `snapshot` was taken: being held made each thread run
+    /// for a moment, and only what it runs after that says that it was not stuck.
+    pub fn settle(&self, snapshot: &mut Snapshot) {
+        for process in &mut snapshot.processes {
+            if !self.opened.contains_key(&process.pid) {
+                continue;
+            }
+            let Ok(mut reader) = process::ThreadReader::open(process.pid) else {
+                continue;
+            };
+            for thread in &mut process.threads {
+                if let Some(os) = reader.read(thread.tid, false) {
+                    thread.os.switches = os.switches;
+                }
+            }
+        }
+    }
+
     fn look_live(&mut self, root: u32) -> Result<Snapshot, LookError> {
         let pids = family(root, self.options.children);
         self.opened
@@ -215,6 +233,7 @@ fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
                     reaching::fill(&mut process, member.opened, &mut reading);
                 }
                 facts::take_reading(&mut process, reading);
+                facts::name_shared(&mut process, member.opened);
             }
             None => facts::take_native(&mut process, member.kernel),
         }

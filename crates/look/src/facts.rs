@@ -5,7 +5,7 @@ use crate::{Options, waits};
 use cpython::read::{KernelThread, Reading};
 use process::hold::Hold;
 use process::{Mapping, Maps, ProcError, ProcStatus, proc};
-use snapshot::{FdKind, Process, ProcessState, Snapshot, Thread, ThreadState};
+use snapshot::{FdKind, Process, ProcessState, Snapshot, SyncState, Thread, ThreadState};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
@@ -118,6 +118,25 @@ pub(crate) fn take_reading(process: &mut Process, reading: Reading) {
     process.ended = reading.ended;
     process.gil_switches = reading.gil_switches;
     process.notes.extend(reading.notes);
+}
+
+/// Says for each semaphore in shared memory which memory that is, the same in all processes.
+pub(crate) fn name_shared(process: &mut Process, opened: &Opened) {
+    let mut fresh: Option<Maps> = None;
+    for object in &mut process.objects {
+        let (SyncState::SharedSemaphore { key, .. }, Some(&at)) =
+            (&mut object.state, object.parts.first())
+        else {
+            continue;
+        };
+        *key = opened.maps.shared_key(at).or_else(|| {
+            // It may have been made after the process was opened.
+            if fresh.is_none() {
+                fresh = Maps::read(opened.pid).ok();
+            }
+            fresh.as_ref()?.shared_key(at)
+        });
+    }
 }
 
 /// The threads of a process without Python.

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long to wait before the second look, where one is needed. The contract asks for at least 100 ms.
 const SECOND_LOOK: Duration = Duration::from_millis(120);
 
+/// How long threads may take to go back to where they were held.
+const SETTLE: Duration = Duration::from_millis(40);
+
 /// What `why --json` prints.
 #[derive(Debug, Serialize)]
 pub struct Document<'a> {
@@ -59,11 +62,13 @@ pub fn options(args: &WhyArgs) -> Options {
 /// # Errors
 /// When the target cannot be read.
 pub fn judge(eye: &mut Eye) -> Result<(Snapshot, Report), look::LookError> {
-    let first = eye.look()?;
+    let mut first = eye.look()?;
     let report = diagnose::diagnose(&first, None);
     if !report.wants_second_look || !eye.is_live() {
         return Ok((first, report));
     }
+    std::thread::sleep(SETTLE);
+    eye.settle(&mut first);
     std::thread::sleep(SECOND_LOOK);
     match eye.look() {
         Ok(second) => {
