@@ -14,6 +14,7 @@ mod family;
 mod listing;
 mod opened;
 mod reaching;
+mod shared;
 mod waits;
 
 pub use error::LookError;
