@@ -1,7 +1,7 @@
 //! The kernel's side of each process, joined with what its interpreter says.
 
 use crate::opened::Opened;
-use crate::{Options, shared, waits};
+use crate::{Options, waits};
 use cpython::read::{KernelThread, Reading};
 use process::hold::Hold;
 use process::{Mapping, Maps, ProcError, ProcStatus, proc};
@@ -184,7 +184,6 @@ pub(crate) fn descriptors(process: &mut Process, opened: &Opened, options: Optio
         &mut process.children,
     );
     waits::complete(process, opened);
-    shared::name_semaphores(process, opened);
 }
 
 fn note<T>(notes: &mut Vec<String>, what: &str, read: Result<T, ProcError>, into: &mut T) {

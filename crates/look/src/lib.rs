@@ -14,7 +14,6 @@ mod family;
 mod listing;
 mod opened;
 mod reaching;
-mod shared;
 mod waits;
 
 pub use error::LookError;
