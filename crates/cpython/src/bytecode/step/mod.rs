@@ -1,8 +1,11 @@
 //! One instruction's effect on the abstract state.
 
+mod blocks;
+mod load;
+
 use super::Dialect;
 use super::decode::{Instruction, Instructions};
-use super::flow::{Block, State};
+use super::flow::State;
 use super::op::{CallForm, Op};
 use super::value::{Value, ValueId, Values};
 
@@ -19,8 +22,6 @@ pub(super) struct Machine<'m> {
 const FINALLY_CALLS_MAX: usize = 4096;
 /// One instruction pushes at most so many values; more is not believed.
 const PUSH_MAX: usize = 1 << 16;
-/// Values that an exception handler of 3.8–3.10 is entered with: the exception handled before, and the new one.
-const HANDLER_VALUES: usize = 6;
 
 /// States that jumps lead to, with the index of the instruction they lead to.
 pub(super) type Edges = Vec<(usize, State)>;
@@ -110,107 +111,6 @@ impl Machine<'_> {
         state.stack.push(id);
     }
 
-    /// Names, constants, attributes.
-    fn load(&mut self, state: &mut State, instruction: &Instruction) -> Option<()> {
-        let arg = instruction.arg;
-        match instruction.op {
-            Op::LoadFast => self.push(state, Value::Local(arg)),
-            Op::LoadFastTwo => {
-                self.push(state, Value::Local(arg >> 4));
-                self.push(state, Value::Local(arg & 15));
-            }
-            Op::StoreFastLoadFast => {
-                pop(state)?;
-                self.push(state, Value::Local(arg & 15));
-            }
-            Op::LoadDeref => {
-                let index = if self.dialect.minor() <= 10 {
-                    self.nlocals.saturating_add(arg)
-                } else {
-                    arg
-                };
-                self.push(state, Value::Cell(index));
-            }
-            Op::LoadName => self.push(state, Value::Name(arg)),
-            Op::LoadConst => self.push(state, Value::Const(arg)),
-            Op::LoadSmallInt => self.push(state, Value::Integer(i64::from(arg))),
-            Op::LoadCommon => {
-                let constant = self.dialect.common_constant(arg);
-                self.push(state, constant.map_or(Value::Unknown, Value::Common));
-            }
-            Op::LoadGlobal if self.dialect.minor() <= 10 => self.push(state, Value::Global(arg)),
-            Op::LoadGlobal => {
-                let (null, below) = (arg & 1 != 0, self.dialect.minor() <= 12);
-                if null && below {
-                    state.stack.push(Values::NULL);
-                }
-                self.push(state, Value::Global(arg >> 1));
-                if null && !below {
-                    state.stack.push(Values::NULL);
-                }
-            }
-            Op::LoadAttr if self.dialect.minor() <= 11 => {
-                let object = pop(state)?;
-                self.push(state, Value::Attr { object, name: arg });
-            }
-            Op::LoadAttr => {
-                let object = pop(state)?;
-                self.push_attribute(state, object, arg >> 1, arg & 1 != 0);
-            }
-            Op::LoadMethod => {
-                let object = pop(state)?;
-                self.push_attribute(state, object, arg, true);
-            }
-            Op::LoadSuperAttr => {
-                let object = pop(state)?;
-                pop(state)?;
-                pop(state)?;
-                self.push_attribute(state, object, arg >> 2, arg & 1 != 0);
-            }
-            Op::LoadSpecial => self.load_special(state, instruction)?,
-            _ => {}
-        }
-        Some(())
-    }
-
-    fn push_attribute(&mut self, state: &mut State, object: ValueId, name: u32, pair: bool) {
-        if pair {
-            self.push(state, Value::Method { object, name });
-            self.push(state, Value::MethodSelf { object, name });
-        } else {
-            self.push(state, Value::Attr { object, name });
-        }
-    }
-
-    /// `LOAD_SPECIAL` of 3.14: a method and its receiver.
-    fn load_special(&mut self, state: &mut State, instruction: &Instruction) -> Option<()> {
-        let manager = pop(state)?;
-        let site = instruction.offset;
-        let method = self.dialect.special_method(instruction.arg);
-        match method {
-            Some("__enter__" | "__aenter__") => {
-                let is_async = method == Some("__aenter__");
-                self.push(state, Value::Enter { manager, is_async });
-                self.push(state, Value::EnterSelf { manager });
-            }
-            Some("__exit__" | "__aexit__") => {
-                let (is_async, entered) = (method == Some("__aexit__"), false);
-                self.push(
-                    state,
-                    Value::Exit {
-                        site,
-                        manager,
-                        is_async,
-                        entered,
-                    },
-                );
-                self.push(state, Value::ExitSelf { site, manager });
-            }
-            _ => state.stack.extend([Values::UNKNOWN; 2]),
-        }
-        Some(())
-    }
-
     /// Operators, iteration, suspension, and everything whose result nobody follows.
     fn compute(&mut self, state: &mut State, instruction: &Instruction) -> Option<()> {
         match instruction.op {
@@ -280,6 +180,14 @@ impl Machine<'_> {
                 state.stack.push(result);
             }
             Op::CleanupThrow => self.cleanup_throw(state)?,
+            _ => self.count(state, instruction)?,
+        }
+        Some(())
+    }
+
+    /// Instructions whose results nobody follows: only the stack's depth matters.
+    fn count(&mut self, state: &mut State, instruction: &Instruction) -> Option<()> {
+        match instruction.op {
             Op::Yield => replace(state, 1, 1)?,
             Op::ReturnGenerator => state.stack.push(Values::UNKNOWN),
             Op::EndFor => replace(state, if self.dialect.minor() <= 12 { 2 } else { 1 }, 0)?,
@@ -415,216 +323,6 @@ impl Machine<'_> {
         let call = (body, depth, back);
         if self.finally_calls.len() < FINALLY_CALLS_MAX && !self.finally_calls.contains(&call) {
             self.finally_calls.push(call);
-        }
-    }
-
-    /// `SETUP_*` up to 3.10: a block whose handler is entered with six more values.
-    fn setup(
-        &mut self,
-        state: &mut State,
-        index: usize,
-        instruction: &Instruction,
-        edges: &mut Edges,
-    ) -> Option<()> {
-        let target = self.instructions.jump_target(index)?;
-        let mut result = None;
-        if instruction.op == Op::SetupWith {
-            let manager = pop(state)?;
-            let site = instruction.offset;
-            self.push(
-                state,
-                Value::Exit {
-                    site,
-                    manager,
-                    is_async: false,
-                    entered: true,
-                },
-            );
-            result = Some(self.values.id(Value::Entered { site, manager }));
-        } else if instruction.op == Op::SetupAsyncWith {
-            let entered = pop(state)?;
-            if let Value::Exit { site, .. } = self.values.get(*state.stack.last()?) {
-                self.mark_entered(state, site);
-            }
-            result = Some(entered);
-        }
-        let level = state.stack.len();
-        let mut handler = state.clone();
-        handler.blocks.push(Block {
-            handler: None,
-            level,
-        });
-        handler.stack.extend([Values::EXCEPTION; HANDLER_VALUES]);
-        edges.push((target, handler));
-        let handler = self.handler_offset(instruction);
-        state.blocks.push(Block { handler, level });
-        state.stack.extend(result);
-        Some(())
-    }
-
-    /// The handler as the frame's block stack has it, in bytes.
-    fn handler_offset(&self, instruction: &Instruction) -> Option<u32> {
-        let unit = if self.dialect.minor() <= 9 { 1 } else { 2 };
-        instruction
-            .end
-            .checked_add(instruction.arg.checked_mul(unit)?)
-    }
-
-    /// Blocks, handlers and the exits of `with`.
-    fn block(&mut self, state: &mut State, instruction: &Instruction) -> Option<()> {
-        match instruction.op {
-            Op::PopBlock => {
-                state.blocks.pop()?;
-            }
-            Op::BeginFinally => state.stack.push(Values::NULL),
-            Op::PopFinally => {
-                let kept = if instruction.arg != 0 {
-                    Some(pop(state)?)
-                } else {
-                    None
-                };
-                if pop(state)? == Values::EXCEPTION {
-                    replace(state, HANDLER_VALUES - 1, 0)?;
-                    state.blocks.pop()?;
-                }
-                state.stack.extend(kept);
-            }
-            Op::WithCleanupStart => self.with_cleanup_start(state)?,
-            Op::WithExceptStart => self.with_except_start(state)?,
-            Op::BeforeWith => {
-                let (site, manager) = (instruction.offset, pop(state)?);
-                self.push(
-                    state,
-                    Value::Exit {
-                        site,
-                        manager,
-                        is_async: false,
-                        entered: true,
-                    },
-                );
-                self.push(state, Value::Entered { site, manager });
-            }
-            Op::BeforeAsyncWith => {
-                let (site, manager) = (instruction.offset, pop(state)?);
-                self.push(
-                    state,
-                    Value::Exit {
-                        site,
-                        manager,
-                        is_async: true,
-                        entered: false,
-                    },
-                );
-                self.push(state, Value::Entering { site, manager });
-            }
-            Op::PushExcInfo => {
-                let exception = pop(state)?;
-                state.stack.extend([Values::UNKNOWN, exception]);
-            }
-            Op::PopExcept if self.dialect.minor() <= 10 => {
-                replace(state, 3, 0)?;
-                state.blocks.pop()?;
-            }
-            Op::PopExcept => replace(state, 1, 0)?,
-            Op::EndAsyncFor if self.dialect.minor() <= 10 => {
-                replace(state, 7, 0)?;
-                state.blocks.pop()?;
-            }
-            Op::EndAsyncFor => replace(state, 2, 0)?,
-            _ => {}
-        }
-        Some(())
-    }
-
-    /// 3.8: calls the exit, which lies below a marker or an exception's six values, and takes it off the stack.
-    fn with_cleanup_start(&mut self, state: &mut State) -> Option<()> {
-        let depth = state.stack.len();
-        let result;
-        if *state.stack.last()? == Values::EXCEPTION {
-            let exit = state.stack.get(depth.checked_sub(7)?).copied()?;
-            result = self.result_of_exit(exit);
-            state.stack.remove(depth - 7);
-            state.stack.insert(depth - 4, Values::NULL);
-            let block = state.blocks.last_mut()?;
-            block.level = block.level.checked_sub(1)?;
-        } else {
-            let exit = state.stack.get(depth.checked_sub(2)?).copied()?;
-            result = self.result_of_exit(exit);
-            state.stack.remove(depth - 2);
-        }
-        let exception = *state.stack.last()?;
-        let exception = if exception == Values::EXCEPTION {
-            exception
-        } else {
-            Values::UNKNOWN
-        };
-        state.stack.extend([exception, result]);
-        Some(())
-    }
-
-    /// 3.8: the exit has returned; a true result ends the exception's handler.
-    fn with_cleanup_finish(
-        &mut self,
-        state: &mut State,
-        index: usize,
-        edges: &mut Edges,
-    ) -> Option<()> {
-        replace(state, 2, 0)?;
-        if *state.stack.last()? == Values::EXCEPTION {
-            let mut swallowed = state.clone();
-            let block = swallowed.blocks.pop()?;
-            swallowed.stack.truncate(block.level);
-            swallowed.stack.push(Values::NULL);
-            edges.push((index + 1, swallowed));
-        }
-        Some(())
-    }
-
-    /// 3.8: goes on, returns to the caller of the body, or raises again.
-    fn end_finally(&mut self, state: &mut State, edges: &mut Edges) -> Option<bool> {
-        let depth = state.stack.len();
-        let marker = pop(state)?;
-        match self.values.get(marker) {
-            Value::Exception => return Some(false),
-            Value::Finally { body, falls } => {
-                let body = self.instructions.index_at(body)?;
-                let calls = self
-                    .finally_calls
-                    .iter()
-                    .filter(|call| call.0 == body && call.1 == depth);
-                edges.extend(calls.map(|call| (call.2, state.clone())));
-                return Some(falls);
-            }
-            _ => {}
-        }
-        Some(true)
-    }
-
-    /// Calls the exit because of an exception; the exit stays where it is, but is not in force any more.
-    fn with_except_start(&mut self, state: &mut State) -> Option<()> {
-        let below_top = match self.dialect.minor() {
-            ..=10 => 7,
-            11..=13 => 4,
-            _ => 5,
-        };
-        let at = state.stack.len().checked_sub(below_top)?;
-        let exit = state.stack.get_mut(at)?;
-        let called = std::mem::replace(exit, Values::UNKNOWN);
-        let result = self.result_of_exit(called);
-        state.stack.push(result);
-        Some(())
-    }
-
-    /// What calling a `with` item's exit gives: for an asynchronous one, something to be awaited.
-    fn result_of_exit(&mut self, exit: ValueId) -> ValueId {
-        match self.values.get(exit) {
-            Value::Exit {
-                site,
-                manager,
-                is_async: true,
-                ..
-            } => self.values.id(Value::Exiting { site, manager }),
-            _ => Values::UNKNOWN,
         }
     }
 
