@@ -40,7 +40,7 @@ fn look_at_everything(view: &CodeView<'_>, blocks: &[FrameBlock]) {
         let Some(moment) = analysis.at(offset, blocks) else {
             continue;
         };
-        if offset % 8 == 0 {
+        if offset.is_multiple_of(8) {
             analysis.held_by_acquire(&moment, &Nameless);
             analysis.uses_from(offset, blocks);
         }
@@ -66,7 +66,7 @@ fn random_bytes_are_survived() {
         let exception_table = random.bytes(40);
         let lines = random.bytes(60);
         let hidden = |offset: u32| {
-            (offset % 3 == 0).then_some(Original {
+            offset.is_multiple_of(3).then_some(Original {
                 opcode: offset as u8,
                 arg: Some(offset as u8),
             })

@@ -188,7 +188,7 @@ fn calls_run_inside_the_with_blocks_of_the_source() {
                 let Some(position) = table.position_at(instruction.offset) else {
                     continue;
                 };
-                let Some(expected) = expected(&code, &position) else {
+                let Some(expected) = expected(code, &position) else {
                     continue;
                 };
                 let Some(moment) = analysis.at(instruction.offset, &[]) else {
