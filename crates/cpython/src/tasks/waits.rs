@@ -136,12 +136,12 @@ pub(super) fn wait_of(
         }
         library_frame(reader, origins, frame, awaited, &mut wait, objects);
     }
-    let innermost = seen.frames.first().map(|frame| place_of(frame));
+    let innermost = seen.frames.first().map(place_of);
     let program = seen
         .frames
         .iter()
         .find(|f| origins.origin_of(&f.code.file) == Origin::Program)
-        .map(|frame| place_of(frame));
+        .map(place_of);
     wait.place = program.or_else(|| innermost.clone()).unwrap_or_default();
     wait.inner = innermost.filter(|place| *place != wait.place);
     if seen
