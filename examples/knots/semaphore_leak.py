@@ -1,5 +1,5 @@
 # Threads that failed kept their permits.
-# EXPECT: no-waker|orphaned-lock
+# EXPECT: no-waker
 # PLACE: download@w
 import threading
 

@@ -154,6 +154,7 @@ impl Look<'_> {
             .map(|(thread, raw)| ThreadInput {
                 raw,
                 os: &thread.os,
+                ns_tid: thread.ns_tid.unwrap_or(thread.tid),
                 name: &thread.name,
             })
             .collect();

@@ -298,9 +298,10 @@ impl<'w, 's> Knots<'w, 's> {
                 Some(SyncState::Lock {
                     locked: Some(false),
                 }) => return self.nothing_needed(node),
+                // A waiter's private lock is no part of what it waits for.
                 Some(
                     SyncState::Lock { .. } | SyncState::RLock { .. } | SyncState::AsyncLock { .. },
-                ) if part || wait.operation == Operation::Acquire => {
+                ) if part => {
                     return self.need_gate(node, Gate::Lock(p, inner), Link::Definite);
                 }
                 Some(SyncState::SharedSemaphore { .. }) if self.is_shared_lock(p, inner, wait) => {

@@ -44,7 +44,7 @@
 //! | holder ended | `locked: true`, no hold anywhere; `ended` lists threads that ended, `how` with the exception where known |
 //! | `Condition.wait` | wait {Condition, Wait, address, inner_address: waiter lock}; the hold of its lock `given_up` |
 //! | taking a Condition's lock | wait {Condition, Acquire, address, inner_address: the lock}; `parts` has the lock |
-//! | Semaphore | wait {Semaphore or BoundedSemaphore, Acquire, address}; hold {kind: Semaphore, address} per permit taken by `with` or `acquire`; `value`, `bound` |
+//! | Semaphore | wait {Semaphore or BoundedSemaphore, Acquire, address, inner_address: waiter lock}; hold {kind: Semaphore, address} per permit taken by `with` or `acquire`; `value`, `bound` |
 //! | Event, Barrier | wait {Event or Barrier, Wait, address}; state |
 //! | `queue.Queue` get, put, join | wait {Queue, Get/Put/Join, address, inner_address: waiter lock}; `size`, `maxsize`, `unfinished`. Blocked on the mutex: `inner_address` = mutex, which is in `parts` |
 //! | `SimpleQueue.get` | wait {SimpleQueue, Get, address}; `size` |

@@ -178,6 +178,9 @@ pub struct Registers {
 /// EINTR (epoll_wait, msgrcv, semop and some more).
 const INTERRUPTED: [i64; 5] = [-512, -513, -514, -516, -4];
 
+/// ETIMEDOUT.
+const TIMED_OUT: i64 = -110;
+
 impl Registers {
     /// From the words of an NT_PRSTATUS register set; missing ones are 0.
     pub fn new(arch: &'static Arch, words: &[u64]) -> Registers {
@@ -206,7 +209,7 @@ impl Registers {
     }
 
     /// The system call that the thread was in when it was stopped; `None` when it was in user space,
-    /// also right behind a call that was over.
+    /// also right behind a call that was over, unless that was a futex whose time had run out.
     pub fn syscall(&self) -> Option<Syscall> {
         let number = self.word(self.arch.call_number);
         if number.cast_signed() < 0 {
@@ -219,7 +222,15 @@ impl Registers {
         let partial = matches!(self.arch.call_name(number), "write" | "sendto")
             && (1..args[2].cast_signed()).contains(&result);
         let inside = partial || INTERRUPTED.contains(&result);
-        inside.then(|| self.arch.syscall(number, args))
+        let call = || self.arch.syscall(number, args);
+        if inside {
+            return Some(call());
+        }
+        // A stop that comes as the time of a futex runs out: a thread that waits for the GIL asks anew every few
+        // milliseconds, and is as good as inside.
+        (result == TIMED_OUT)
+            .then(call)
+            .filter(|call| call.name.starts_with("futex"))
     }
 }
 
@@ -267,6 +278,11 @@ mod tests {
         );
         words[10] = 5;
         assert_eq!(Registers::new(&X86_64, &words).syscall(), None);
+        words[10] = TIMED_OUT.cast_unsigned();
+        assert!(Registers::new(&X86_64, &words).syscall().is_some());
+        words[15] = 42;
+        assert_eq!(Registers::new(&X86_64, &words).syscall(), None);
+        words[15] = 202;
         words[10] = (-512_i64).cast_unsigned();
         words[15] = u64::MAX;
         assert_eq!(Registers::new(&X86_64, &words).syscall(), None);

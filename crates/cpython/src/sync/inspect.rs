@@ -7,7 +7,7 @@ use super::futures;
 use super::holds::Holder;
 use super::insight::Insight;
 use super::names;
-use super::objects::{Catalogue, integer};
+use super::objects::Catalogue;
 use super::origin::Origins;
 use super::owners;
 use super::shared;
@@ -16,7 +16,7 @@ use super::{SyncReport, ThreadInput, ThreadSync, outward};
 use crate::frame::RawFrame;
 use crate::interpreter::Interp;
 use crate::reader::Reader;
-use crate::threads::{RawThread, thread_objects};
+use crate::threads::thread_objects;
 use snapshot::{Address, Origin, Place, ThreadState};
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -57,15 +57,6 @@ impl<'a> Inspection<'a> {
     pub(super) fn thread_objects(&self) -> &HashMap<u64, Address> {
         self.thread_objects
             .get_or_init(|| thread_objects(self.reader(), self.interpreter))
-    }
-
-    /// The kernel's number of a thread, as the target counts; from its Thread object where the interpreter has none.
-    pub(super) fn native_id(&self, thread: &RawThread) -> Option<u32> {
-        thread.native_id.or_else(|| {
-            let object = self.thread_objects().get(&thread.ident)?;
-            let id = integer(self.reader(), *object, "_native_id")?;
-            u32::try_from(id).ok()
-        })
     }
 
     /// All of it.

@@ -43,6 +43,8 @@ pub struct ThreadInput<'a> {
     pub raw: &'a RawThread,
     /// The kernel's side.
     pub os: &'a OsThread,
+    /// The kernel's number of it, as the target counts.
+    pub ns_tid: u32,
     /// Its name.
     pub name: &'a str,
 }

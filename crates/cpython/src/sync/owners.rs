@@ -103,7 +103,7 @@ fn add_native(inspection: &Inspection<'_>, mutex: Address, threads: &mut [Thread
         return;
     };
     for (thread, sync) in inspection.threads.iter().zip(threads) {
-        if owner == 0 || inspection.native_id(thread.raw) != Some(owner) {
+        if owner == 0 || thread.ns_tid != owner {
             continue;
         }
         let now = inspection.now(&thread.raw.frames);
