@@ -1,14 +1,14 @@
-# A coroutine waits for a job in a thread, which waits for its peer.
+# A coroutine waits for a job in a thread, which waits for what another program says.
 # EXPECT: ok
 import asyncio
-import socket
+import subprocess
 
-near, far = socket.socketpair()
+server = subprocess.Popen(["sleep", "3600"], stdout=subprocess.PIPE)
 
 
 async def main():
     loop = asyncio.get_running_loop()
-    print(await loop.run_in_executor(None, near.recv, 1))
+    print(await loop.run_in_executor(None, server.stdout.read, 1))
 
 
 asyncio.run(main())

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,8 @@ pub enum Event {
 
 /// Starts `words[0]` with the other words as its arguments.
 ///
-/// SIGQUIT is ignored in the command (unless it installs a handler), because Ctrl-\ is a question to unknot.
+/// It has the signals blocked and ignored that were so here, but SIGQUIT is ignored (unless the command installs a handler),
+/// because Ctrl-\ is a question to unknot.
 ///
 /// # Errors
 /// When the program is not found or may not be executed, or signals cannot be set up.
@@ -52,14 +53,24 @@ pub fn launch(words: &[OsString]) -> io::Result<Launched> {
     ] {
         set.add(sig);
     }
+    let before = SigSet::thread_get_mask()?;
+    // Before the start, so that no signal is missed in between.
     set.thread_block()?;
     let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    // An ignored signal stays ignored across exec (signal(7)); a blocked one would be unblocked by std.
-    // SAFETY: SIG_IGN installs no code of ours.
-    unsafe { signal(Signal::SIGQUIT, SigHandler::SigIgn) }?;
-    let child = Command::new(program).args(arguments).spawn();
-    // SAFETY: SIG_DFL installs no code of ours; the signal is blocked in this thread and read from `signals`.
-    unsafe { signal(Signal::SIGQUIT, SigHandler::SigDfl) }?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let prepare = move || {
+        // A mask and an ignored signal are kept across exec (signal(7)), and std changes neither.
+        // SAFETY: SIG_IGN installs no code of ours.
+        unsafe { signal(Signal::SIGQUIT, SigHandler::SigIgn) }?;
+        Ok(before.thread_set_mask()?)
+    };
+    // SAFETY: between fork and exec this makes system calls alone: no lock is taken, nothing is allocated.
+    unsafe { command.pre_exec(prepare) };
+    let child = command.spawn();
+    if child.is_err() {
+        let _ = before.thread_set_mask();
+    }
     Ok(Launched {
         child: child?,
         signals,

@@ -203,6 +203,31 @@ impl Target {
         wait_still(self.pid(), quiet, timeout).with_context(|| self.account())
     }
 
+    /// Waits until the program has printed this line, and flushed it.
+    pub fn wait_line(&mut self, line: &str, timeout: Duration) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            // Asked before the look at what it printed: what it said before its end counts.
+            let ended = self.status();
+            if self.output().stdout.lines().any(|printed| printed == line) {
+                return Ok(());
+            }
+            if let Some(status) = ended {
+                bail!(
+                    "the program ended ({status}) before it printed `{line}`\n{}",
+                    self.account()
+                );
+            }
+            if begin.elapsed() >= timeout {
+                bail!(
+                    "the program did not print `{line}` within {timeout:?}\n{}",
+                    self.account()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Waits for the program's end.
     pub fn wait_end(&mut self, timeout: Duration) -> Result<ExitStatus> {
         let begin = Instant::now();

@@ -1,6 +1,8 @@
 //! What the tests of the command share: running it, and reading what it printed.
 #![allow(dead_code)] // each test file uses its own part
 
+pub mod header;
+
 use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
