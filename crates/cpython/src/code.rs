@@ -1,6 +1,7 @@
 //! Code objects: names, lines, variables, instructions.
 
 mod cache;
+mod hidden;
 
 pub use cache::CodeCache;
 
@@ -214,13 +215,16 @@ impl CodeInfo {
         self.position_at(offset).map(|position| position.line)
     }
 
-    /// The instructions as they stand in memory: specialised and instrumented ones included (3.11+).
+    /// The instructions as they stand in memory, specialised and instrumented ones included (3.11+); where a tool has
+    /// put a stand-in, what it stands for.
     ///
     /// # Errors
     /// When they cannot be read.
     pub fn instructions(&self, reader: &Reader<'_>) -> Result<&[u8], ReadError> {
         lazily(&self.instructions, || {
-            reader.bytes(self.code_start, self.code_len as u64, CODE_MAX)
+            let mut bytes = reader.bytes(self.code_start, self.code_len as u64, CODE_MAX)?;
+            hidden::uncover(reader, self.dialect, self.address, &mut bytes);
+            Ok(bytes)
         })
         .map(Vec::as_slice)
     }

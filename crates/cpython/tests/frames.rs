@@ -4,6 +4,7 @@ mod common;
 
 use cpython::frame::RawFrame;
 use cpython::interpreter::interpreters;
+use cpython::reader::Reader;
 use cpython::runtime::Runtime;
 use cpython::threads::thread_objects;
 use process::{LiveMemory, PageCache};
@@ -18,7 +19,10 @@ struct Seen {
     function: String,
     line: u32,
     lasti: i64,
+    column: Option<u32>,
     file: String,
+    /// `co_code`: without what tools and specialisation have made of it.
+    code: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -47,13 +51,15 @@ fn report(path: &Path) -> (HashMap<u64, SeenThread>, u64) {
             ["main", ident] => main = ident.parse().expect("an ident"),
             _ => {
                 let words: Vec<&str> = line.split('\t').collect();
-                let ["frame", function, line, lasti, file] = words.as_slice() else {
+                let ["frame", function, line, lasti, column, code, file] = words.as_slice() else {
                     panic!("odd line {line:?}");
                 };
                 let seen = Seen {
                     function: (*function).to_owned(),
                     line: line.parse().unwrap_or(0),
                     lasti: lasti.parse().expect("a number"),
+                    column: column.parse().ok(),
+                    code: unhex(code),
                     file: (*file).to_owned(),
                 };
                 threads
@@ -67,9 +73,26 @@ fn report(path: &Path) -> (HashMap<u64, SeenThread>, u64) {
     (threads, main)
 }
 
+fn unhex(text: &str) -> Vec<u8> {
+    let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal digits");
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
+/// The instructions by the opcodes that they are forms of, without their caches, for which `like` has zeros.
+fn base_forms(frame: &RawFrame, code: &[u8], like: &[u8]) -> Vec<(&'static str, u8)> {
+    assert_eq!(code.len(), like.len());
+    let units = code.chunks_exact(2).zip(like.chunks_exact(2));
+    units
+        .filter(|(_, like)| like[0] != 0)
+        .map(|(unit, _)| (frame.code.dialect.opcode_name(unit[0]), unit[1]))
+        .collect()
+}
+
 /// `f_lasti` is in bytes for Python, in each version.
-fn read(frame: &RawFrame) -> Seen {
+fn read(frame: &RawFrame, code: &[u8]) -> Seen {
     Seen {
+        code: code.to_vec(),
+        column: frame.column(),
         function: frame.code.qualname.to_string(),
         line: frame.line().unwrap_or(0),
         lasti: i64::try_from(frame.offset).expect("a small offset"),
@@ -77,13 +100,13 @@ fn read(frame: &RawFrame) -> Seen {
     }
 }
 
-fn check(interpreter: &Interpreter) {
+fn check(interpreter: &Interpreter, mode: &str) {
     let scratch = Scratch::new().expect("a directory");
     let path = scratch.path().join("report");
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/frames.py");
     let argument = path.to_string_lossy();
     let mut target =
-        Target::spawn(interpreter, Program::Path(&program), &[&argument]).expect("it starts");
+        Target::spawn(interpreter, Program::Path(&program), &[&argument, mode]).expect("it starts");
     target
         .wait_ready(Duration::from_secs(120))
         .expect("it gets ready");
@@ -128,14 +151,32 @@ fn check(interpreter: &Interpreter) {
             .expect("a Thread")
             .expect("a name");
         assert_eq!(reader.string(name, 100).as_deref(), Ok(seen.name.as_str()));
-        check_frames(interpreter, seen, &thread.frames);
+        check_frames(interpreter, &reader, seen, &thread.frames);
     }
 }
 
-fn check_frames(interpreter: &Interpreter, seen: &SeenThread, frames: &[RawFrame]) {
-    let read: Vec<Seen> = frames.iter().map(read).collect();
+fn check_frames(
+    interpreter: &Interpreter,
+    reader: &Reader<'_>,
+    seen: &SeenThread,
+    frames: &[RawFrame],
+) {
+    for (frame, seen) in frames.iter().zip(&seen.frames) {
+        let code = frame.code.instructions(reader).expect("instructions");
+        assert_eq!(
+            base_forms(frame, code, &seen.code),
+            base_forms(frame, &seen.code, &seen.code),
+            "{interpreter}: {}",
+            seen.function
+        );
+    }
+    let read: Vec<Seen> = frames
+        .iter()
+        .zip(&seen.frames)
+        .map(|(frame, seen)| read(frame, &seen.code))
+        .collect();
     assert_eq!(
-        read.len(),
+        frames.len(),
         seen.frames.len(),
         "{interpreter}: {}: number of frames",
         seen.name
@@ -152,7 +193,17 @@ fn check_frames(interpreter: &Interpreter, seen: &SeenThread, frames: &[RawFrame
 #[test]
 fn as_python_sees_them() {
     for interpreter in testkit::matrix() {
-        check(interpreter);
+        check(interpreter, "plain");
+        eprintln!("{interpreter}: done");
+    }
+}
+
+#[test]
+fn while_tools_watch_the_program() {
+    for interpreter in testkit::matrix() {
+        for mode in ["opcodes", "profile", "monitor"] {
+            check(interpreter, mode);
+        }
         eprintln!("{interpreter}: done");
     }
 }

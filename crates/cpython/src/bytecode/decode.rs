@@ -31,16 +31,15 @@ pub(super) struct Instructions {
 }
 
 impl Instructions {
-    /// Decodes as far as the bytes go; an instruction that hides another one and is not told by
-    /// [`CodeView::original`] becomes [`Op::Invalid`].
+    /// Decodes as far as the bytes go; an instruction that hides another one becomes [`Op::Invalid`].
     pub(super) fn decode(view: &CodeView<'_>) -> Instructions {
         let bytes = &view.code[..view.code.len().min(CODE_BYTES_MAX)];
         let mut list = Vec::with_capacity(bytes.len() / 4 + 1);
         let (mut at, mut start, mut high) = (0usize, None, 0u32);
         while let Some(&[number, low]) = bytes.get(at..at + 2) {
             let offset = at as u32;
-            let (opcode, arg_byte) = resolve(view, offset, number, low);
-            let arg = high | u32::from(arg_byte);
+            let opcode = view.dialect.opcode(number);
+            let arg = high | u32::from(low);
             if opcode.op == Op::ExtendedArg {
                 start.get_or_insert(offset);
                 high = arg << 8;
@@ -116,25 +115,6 @@ impl Instructions {
             _ => return None,
         };
         self.target(instruction, target)
-    }
-}
-
-/// The opcode at `offset`, seen through what may stand in its place, and its argument's byte.
-fn resolve(view: &CodeView<'_>, offset: u32, number: u8, arg: u8) -> (super::dialect::Opcode, u8) {
-    let opcode = view.dialect.opcode(number);
-    if !opcode.hides {
-        return (opcode, arg);
-    }
-    match (view.original)(offset) {
-        Some(original) => {
-            let told = view.dialect.opcode(original.opcode);
-            if told.hides {
-                (opcode, arg)
-            } else {
-                (told, original.arg.unwrap_or(arg))
-            }
-        }
-        None => (opcode, arg),
     }
 }
 

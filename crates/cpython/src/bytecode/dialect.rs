@@ -24,9 +24,6 @@ pub(super) struct Opcode {
     pub op: Op,
     /// Inline cache entries of two bytes that follow it.
     pub caches: u8,
-    /// Stands in place of an instruction that the bytes do not tell
-    /// (`INSTRUMENTED_LINE`, `INSTRUMENTED_INSTRUCTION`, `ENTER_EXECUTOR`).
-    pub hides: bool,
 }
 
 /// In which order a method pair lies on the stack.
@@ -61,15 +58,10 @@ impl Dialect {
             name: "",
             op: Op::Invalid,
             caches: 0,
-            hides: false,
         };
         let mut opcodes = [unknown; 256];
         for row in table.rows {
             let op = Op::from_name(row.base, minor);
-            let hides = matches!(
-                row.name,
-                "INSTRUMENTED_LINE" | "INSTRUMENTED_INSTRUCTION" | "ENTER_EXECUTOR"
-            );
             // An executor replaces JUMP_BACKWARD (3.13+) or RESUME (3.15+), each with one cache entry.
             let caches = if op == Op::EnterExecutor {
                 1
@@ -80,7 +72,6 @@ impl Dialect {
                 name: row.base,
                 op,
                 caches,
-                hides,
             };
         }
         Dialect {

@@ -62,7 +62,9 @@ pub use with::{ExitSlot, Phase, WithBlock};
 pub struct CodeView<'a> {
     /// The opcodes of its version.
     pub dialect: &'static Dialect,
-    /// `co_code` (up to 3.10) or `co_code_adaptive` (3.11+), as it is in memory.
+    /// `co_code` (up to 3.10) or `co_code_adaptive` (3.11+), as it is in memory. The analysis stops at a stand-in that a
+    /// tool has put there (`INSTRUMENTED_LINE`, `INSTRUMENTED_INSTRUCTION`), and takes an `ENTER_EXECUTOR` for the
+    /// end of a loop; [`crate::code::CodeInfo::instructions`] has put back what they stand for.
     pub code: &'a [u8],
     /// `co_exceptiontable` (3.11+); empty before.
     pub exception_table: &'a [u8],
@@ -70,25 +72,6 @@ pub struct CodeView<'a> {
     pub stacksize: u32,
     /// `co_nlocals`: up to 3.10 the cells' place after the locals follows from it.
     pub nlocals: u32,
-    /// What the interpreter's own tools have replaced, see [`Original`].
-    pub original: &'a dyn Fn(u32) -> Option<Original>,
-}
-
-/// The instruction at an offset where the bytes hold only a stand-in: `INSTRUMENTED_LINE` and
-/// `INSTRUMENTED_INSTRUCTION` (3.12+, kept in the code's `_PyCoMonitoringData`), `ENTER_EXECUTOR` (3.13+ with JIT, kept in
-/// the executor). Where it is not told, the analysis stops at a monitoring stand-in, and takes an
-/// executor for the end of a loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Original {
-    /// The opcode, possibly a specialised or another instrumented one.
-    pub opcode: u8,
-    /// The argument's byte, where it was replaced too (`ENTER_EXECUTOR`).
-    pub arg: Option<u8>,
-}
-
-/// Tells nothing; for [`CodeView::original`] where there is no instrumentation.
-pub fn nothing_hidden(_offset: u32) -> Option<Original> {
-    None
 }
 
 /// The names and constants of a code object, for rendering. Each may be unknown.

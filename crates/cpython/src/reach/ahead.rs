@@ -3,7 +3,7 @@
 use super::code::CodeUse;
 use super::path::Label;
 use super::{Link, Links, World};
-use crate::bytecode::{Analysis, Callee, CodeView, FrameBlock, InFlight, Uses, nothing_hidden};
+use crate::bytecode::{Analysis, Callee, CodeView, FrameBlock, InFlight, Uses};
 use crate::code::CodeInfo;
 use crate::frame::RawFrame;
 use process::ReadError;
@@ -60,7 +60,6 @@ impl World<'_> {
             exception_table: code.exception_table(reader).ok()?,
             stacksize: u32::try_from(code.stacksize).ok()?,
             nlocals: u32::try_from(nlocals.unwrap_or(0)).ok()?,
-            original: &nothing_hidden,
         };
         let blocks: Vec<FrameBlock> = frame
             .blocks

@@ -3,7 +3,7 @@
 use super::callable::{Callable, callable};
 use crate::bytecode::{
     Analysis, Arguments, Callee, CodeView, ExitSlot, FrameBlock, InFlight, Moment, Names, Phase,
-    ValueId, WithBlock, nothing_hidden,
+    ValueId, WithBlock,
 };
 use crate::code::CodeInfo;
 use crate::frame::RawFrame;
@@ -306,7 +306,6 @@ impl<'a> Insight<'a> {
             exception_table: code.exception_table(reader).unwrap_or_default(),
             stacksize: u32::try_from(code.stacksize).ok()?,
             nlocals: u32::try_from(nlocals).unwrap_or(0),
-            original: &nothing_hidden,
         };
         Some(Rc::new(RefCell::new(Analysis::new(&view))))
     }

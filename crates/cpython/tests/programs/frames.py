@@ -1,5 +1,6 @@
 # Threads blocked in known places. It writes down how Python itself sees their frames, then waits.
 import asyncio
+import itertools
 import sys
 import threading
 import time
@@ -7,7 +8,7 @@ import types
 
 import testkit_ready
 
-REPORT = sys.argv[1]
+REPORT, MODE = sys.argv[1:]
 DEEP = 5000
 never = threading.Event()
 begun = []
@@ -168,7 +169,7 @@ def property_call():
 def many_times():
     # Long enough for the specialising interpreter to do its work.
     total = 0
-    for i in range(200_000):
+    for i in range(200_000 if MODE == "plain" else 2_000):
         total += added(i)
     block()
     return total
@@ -202,9 +203,16 @@ def long_lines(
     return x
 
 
-NO_ROOM = [
+def locked():
+    with threading.Lock() as first, threading.Lock():
+        for _ in range(2):
+            if first:
+                block()
+
+
+FUNCTIONS = [
     use_generator, comprehension, generator_expression, called_back, executed, constructed, class_body, handling,
-    in_loop, property_call, many_times, initialised, long_lines,
+    in_loop, property_call, many_times, initialised, long_lines, locked,
 ]
 
 
@@ -213,15 +221,46 @@ def see(frame):
     while frame is not None:
         code = frame.f_code
         name = getattr(code, "co_qualname", code.co_name)
-        seen.append((name, code.co_filename, frame.f_lineno, frame.f_lasti))
+        seen.append((name, code.co_filename, frame.f_lineno, frame.f_lasti, column(frame), code.co_code.hex()))
         frame = frame.f_back
     return seen
+
+
+def column(frame):
+    if not hasattr(frame.f_code, "co_positions"):
+        return None
+    positions = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
+    return next(positions, (None, None, None))[2]
+
+
+def watch():
+    # As debuggers, profilers and coverage tools do; each puts other instructions in place of a function's own.
+    def trace(frame, *_):
+        frame.f_trace_opcodes = True
+        return trace
+
+    if MODE == "opcodes":
+        threading.settrace(trace)
+    elif MODE == "profile":
+        threading.setprofile(lambda *_: None)
+    elif MODE == "monitor" and sys.version_info >= (3, 12):
+        events = sys.monitoring.events
+        sys.monitoring.use_tool_id(0, "test")
+        wanted = 0
+        for name, event in vars(events).items():
+            # Those two events are one group, and the old BRANCH has gone into BRANCH_LEFT and BRANCH_RIGHT.
+            if not name.startswith("__") and event.bit_count() == 1 and name not in ("C_RAISE", "C_RETURN"):
+                if not (name == "BRANCH" and hasattr(events, "BRANCH_LEFT")):
+                    sys.monitoring.register_callback(0, event, lambda *_: None)
+                    wanted |= event
+        sys.monitoring.set_events(0, wanted)
 
 
 def main():
     sys.setrecursionlimit(20_000)
     threading.stack_size(64 << 20)
-    threads = [threading.Thread(target=f, name=f.__name__, daemon=True) for f in NO_ROOM]
+    watch()
+    threads = [threading.Thread(target=f, name=f.__name__, daemon=True) for f in FUNCTIONS]
     threads.append(threading.Thread(target=deep, args=(DEEP,), name="deep", daemon=True))
     for thread in threads:
         thread.start()
@@ -242,8 +281,8 @@ def main():
     with open(REPORT, "w") as report:
         for ident, seen in frames.items():
             print("thread", ident, getattr(threading._active[ident], "native_id", 0), names[ident], file=report)
-            for name, file, line, lasti in seen:
-                print("frame", name, line, lasti, file, sep="\t", file=report)
+            for name, file, line, lasti, column, code in seen:
+                print("frame", name, line, lasti, -1 if column is None else column + 1, code, file, sep="\t", file=report)
         print("main", threading.get_ident(), file=report)
     testkit_ready.ready("written")
     never.wait()

@@ -17,19 +17,16 @@ mod v3_9;
 pub(super) struct Row {
     /// Its number.
     pub opcode: u8,
-    /// Its name.
-    pub name: &'static str,
     /// Name of the opcode that it is a specialised or instrumented form of; its own name otherwise.
     pub base: &'static str,
     /// Inline cache entries that follow it, in code units of two bytes.
     pub caches: u8,
 }
 
-/// A row, short enough for one line of a table.
-const fn row(opcode: u8, name: &'static str, base: &'static str, caches: u8) -> Row {
+/// A row, short enough for one line of a table. The opcode's own name is there for the reader.
+const fn row(opcode: u8, _name: &'static str, base: &'static str, caches: u8) -> Row {
     Row {
         opcode,
-        name,
         base,
         caches,
     }

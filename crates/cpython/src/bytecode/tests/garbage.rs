@@ -65,19 +65,12 @@ fn random_bytes_are_survived() {
         let code = random.bytes(200);
         let exception_table = random.bytes(40);
         let lines = random.bytes(60);
-        let hidden = |offset: u32| {
-            offset.is_multiple_of(3).then_some(Original {
-                opcode: offset as u8,
-                arg: Some(offset as u8),
-            })
-        };
         let view = CodeView {
             dialect,
             code: &code,
             exception_table: &exception_table,
             stacksize: (random.next() % 70_000) as u32,
             nlocals: random.next() as u32,
-            original: &hidden,
         };
         let block = FrameBlock {
             kind: 122,
@@ -127,7 +120,6 @@ fn a_long_loop_of_branches_ends() {
             exception_table: &exception_table,
             stacksize: 5000,
             nlocals: 10,
-            original: &nothing_hidden,
         };
         let mut analysis = Analysis::new(&view);
         analysis.at(50_000, &[]);

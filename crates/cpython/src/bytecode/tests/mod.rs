@@ -39,7 +39,6 @@ impl Code {
             exception_table: &self.exceptions,
             stacksize: self.stacksize,
             nlocals: self.nlocals,
-            original: &nothing_hidden,
         }
     }
 }
