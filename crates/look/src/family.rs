@@ -26,3 +26,11 @@ pub fn family_cpu_us(pid: u32) -> u64 {
         .map(|member| kin::cpu_us(member).unwrap_or(0))
         .sum()
 }
+
+/// How long the threads of a process and of its descendants were on a CPU so far, in nanoseconds: as long as it stays the same,
+/// none of them has run. `None` where that is not counted.
+pub fn family_run_ns(pid: u32) -> Option<u64> {
+    family(pid, true).into_iter().try_fold(0u64, |sum, member| {
+        Some(sum.wrapping_add(kin::run_ns(member)?))
+    })
+}

@@ -18,7 +18,7 @@ mod waits;
 
 pub use error::LookError;
 pub use eye::Eye;
-pub use family::family_cpu_us;
+pub use family::{family_cpu_us, family_run_ns};
 pub use listing::{Listed, Listing, listing};
 
 use std::path::PathBuf;

@@ -1,10 +1,13 @@
 //! Running a command: it keeps its standard streams and gets the terminal's signals; unknot stays to watch.
 
+use crate::children;
+use crate::proc::{ProcStatus, start_time};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::Pid;
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
@@ -15,12 +18,17 @@ use std::time::{Duration, Instant};
 /// `si_code` of a signal that the kernel sent by itself, as the terminal's are (sigaction(2)).
 const SI_KERNEL: i32 = 0x80;
 
+/// How often it is looked whether what was told to end has ended.
+const POLL: Duration = Duration::from_millis(20);
+
 /// A command that unknot runs.
 #[derive(Debug)]
 pub struct Launched {
     child: Child,
     signals: SignalFd,
     ended: Option<ExitStatus>,
+    /// The terminal's modes before the command changed them, where standard input is one.
+    modes: Option<Termios>,
 }
 
 /// What happened while waiting.
@@ -57,6 +65,7 @@ pub fn launch(words: &[OsString]) -> io::Result<Launched> {
     // Before the start, so that no signal is missed in between.
     set.thread_block()?;
     let signals = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let modes = tcgetattr(io::stdin()).ok();
     let mut command = Command::new(program);
     command.args(arguments);
     let prepare = move || {
@@ -75,6 +84,7 @@ pub fn launch(words: &[OsString]) -> io::Result<Launched> {
         child: child?,
         signals,
         ended: None,
+        modes,
     })
 }
 
@@ -126,29 +136,45 @@ impl Launched {
         }
     }
 
-    /// Ends the command and the given descendants of it: SIGTERM, and SIGKILL for what is still there after `grace`.
+    /// Ends the command and its descendants: SIGTERM, and SIGKILL for what is still there after `grace`. The terminal gets back
+    /// the modes that it had before the command.
     ///
     /// # Errors
     /// When the child cannot be waited for.
-    pub fn end(&mut self, descendants: &[u32], grace: Duration) -> io::Result<()> {
-        let all = |what: Signal| {
-            for pid in descendants.iter().rev() {
-                let _ = kill(Pid::from_raw(*pid as i32), what);
-            }
-        };
-        all(Signal::SIGTERM);
+    pub fn end(&mut self, grace: Duration) -> io::Result<()> {
+        let mut family = self.family();
+        family.send(Signal::SIGTERM);
         self.send(Signal::SIGTERM);
         let end = Instant::now() + grace;
-        while Instant::now() < end {
-            let left = end.saturating_duration_since(Instant::now());
-            if let Event::Ended(_) = self.next(left)? {
-                break;
+        while let left = end.saturating_duration_since(Instant::now())
+            && !left.is_zero()
+            && (self.try_ended()?.is_none() || family.any_left())
+        {
+            match self.try_ended()? {
+                Some(_) => std::thread::sleep(left.min(POLL)),
+                None => drop(self.next(left.min(POLL))?),
             }
         }
-        all(Signal::SIGKILL);
+        // What was started meanwhile is found as long as its parent is there.
+        family.0.extend(self.family().0);
+        family.send(Signal::SIGKILL);
         self.send(Signal::SIGKILL);
         self.ended = Some(self.child.wait()?);
+        if let Some(modes) = &self.modes
+            && tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
+        {
+            let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, modes);
+        }
         Ok(())
+    }
+
+    fn family(&self) -> Family {
+        if self.ended.is_some() {
+            return Family(Vec::new());
+        }
+        let pids = children::descendants(self.pid()).unwrap_or_default();
+        let named = |pid| Some((pid, start_time(pid).ok()?));
+        Family(pids.into_iter().filter_map(named).collect())
     }
 
     fn try_ended(&mut self) -> io::Result<Option<u8>> {
@@ -156,6 +182,29 @@ impl Launched {
             self.ended = self.child.try_wait()?;
         }
         Ok(self.ended.map(code))
+    }
+}
+
+/// Descendants, each with the time of its start: a PID may be given out again.
+struct Family(Vec<(u32, u64)>);
+
+impl Family {
+    fn left(&self) -> impl Iterator<Item = u32> {
+        let same = |(pid, start): &&(u32, u64)| start_time(*pid).is_ok_and(|now| now == *start);
+        self.0.iter().filter(same).map(|(pid, _)| *pid)
+    }
+
+    fn any_left(&self) -> bool {
+        let alive = |pid: u32| ProcStatus::read(pid).is_ok_and(|status| !status.is_zombie());
+        self.left().any(alive)
+    }
+
+    /// Children before their parents, so that nobody starts one anew.
+    fn send(&self, what: Signal) {
+        let pids: Vec<u32> = self.left().collect();
+        for pid in pids.into_iter().rev() {
+            let _ = kill(Pid::from_raw(pid.cast_signed()), what);
+        }
     }
 }
 

@@ -5,11 +5,14 @@ use crate::dump::told;
 use crate::failure::Failure;
 use crate::paint::{Paint, Role};
 use crate::why;
+use diagnose::{Finding, Report};
 use look::{Eye, Options, Source};
-use process::launch::{self, Event, Launched};
-use snapshot::Snapshot;
+use process::launch::{self, Event};
+use snapshot::{Address, Snapshot};
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How often the watch looks whether the command gets on.
@@ -24,16 +27,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When it cannot be started.
 pub fn run(words: &[OsString], args: &WhyArgs) -> anyhow::Result<u8> {
-    let mut command = launch::launch(words).map_err(|error| {
-        let program = words
-            .first()
-            .map(|w| w.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        Failure::target(
-            format!("`{program}` could not be started: {error}"),
-            "check its name and that it may be executed",
-        )
-    })?;
+    let mut command = launch::launch(words).map_err(|error| not_started(words, &error))?;
     let mut watch = Watch::new(command.pid(), args);
     loop {
         match command.next(watch.pause())? {
@@ -43,15 +37,31 @@ pub fn run(words: &[OsString], args: &WhyArgs) -> anyhow::Result<u8> {
             Event::Timeout => {}
         }
         if args.once && watch.found {
-            end(&mut command, &watch)?;
+            command.end(GRACE)?;
             return Ok(1);
         }
     }
 }
 
-fn end(command: &mut Launched, watch: &Watch<'_>) -> anyhow::Result<()> {
-    command.end(&watch.descendants, GRACE)?;
-    Ok(())
+fn not_started(words: &[OsString], error: &io::Error) -> Failure {
+    let program = words.first().map(PathBuf::from).unwrap_or_default();
+    let shown = program.display();
+    let (why, advice) = match error.kind() {
+        io::ErrorKind::NotFound if program.is_file() => (
+            "the interpreter that its first line names does not exist".to_owned(),
+            "check what stands behind `#!`",
+        ),
+        io::ErrorKind::NotFound => (
+            "there is no such program".to_owned(),
+            "check its name, and whether PATH leads to it; `--python PATH` names the Python for a script",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            "it may not be executed".to_owned(),
+            "check its permissions, or name its interpreter: `unknot why -- sh FILE`",
+        ),
+        _ => (error.to_string(), "check that it runs without unknot"),
+    };
+    Failure::target(format!("`{shown}` could not be started: {why}"), advice)
 }
 
 /// Whether the command gets on, and what was already told about it.
@@ -62,12 +72,14 @@ struct Watch<'a> {
     still_since: Instant,
     cpu_us: u64,
     signature: u64,
+    /// How long its threads had run when their frames were last looked at.
+    ran_ns: Option<u64>,
+    eye: Option<Eye>,
     /// The findings already told, so that nothing is told twice.
-    told: Option<String>,
+    told: Option<Vec<Knot>>,
     /// Whether this standstill has been looked into.
     explained: bool,
     found: bool,
-    descendants: Vec<u32>,
 }
 
 impl<'a> Watch<'a> {
@@ -78,10 +90,11 @@ impl<'a> Watch<'a> {
             still_since: Instant::now(),
             cpu_us: 0,
             signature: 0,
+            ran_ns: None,
+            eye: None,
             told: None,
             explained: false,
             found: false,
-            descendants: Vec::new(),
         }
     }
 
@@ -108,15 +121,28 @@ impl<'a> Watch<'a> {
     }
 
     /// Where every thread stands, as one number; 0 while it cannot be read (it is only starting, or is no Python).
-    fn frames(&self) -> u64 {
+    fn frames(&mut self) -> u64 {
+        let ran_ns = look::family_run_ns(self.pid);
+        if ran_ns.is_some() && ran_ns == self.ran_ns {
+            // Who has not run stands where it stood.
+            return self.signature;
+        }
+        self.ran_ns = ran_ns;
         let options = Options {
             pause: false,
             locals: false,
             children: !self.args.no_children,
             reach: false,
         };
-        let look = Eye::open(Source::Pid(self.pid), options).and_then(|mut eye| eye.look());
-        look.map(|snapshot| signature(&snapshot)).unwrap_or(0)
+        if self.eye.is_none() {
+            self.eye = Eye::open(Source::Pid(self.pid), options).ok();
+        }
+        let Some(Ok(snapshot)) = self.eye.as_mut().map(Eye::look) else {
+            // The command may become another program.
+            self.eye = None;
+            return 0;
+        };
+        signature(&snapshot)
     }
 
     /// Looks and tells what it finds; `asked`: the user pressed Ctrl-\, so "nothing is wrong" is told too.
@@ -128,7 +154,7 @@ impl<'a> Watch<'a> {
             Ok(judged) => judged,
             Err(error) if asked => {
                 let label = Paint::stderr().text(Role::Bad, "unknot:");
-                eprintln!("{label} {}", told(error));
+                say(&format!("{label} {}\n", told(error)));
                 return Ok(());
             }
             // It has not started yet, or ends just now.
@@ -136,29 +162,41 @@ impl<'a> Watch<'a> {
         };
         let fault = report.is_fault();
         self.found |= fault;
-        self.descendants = snapshot
-            .processes
-            .iter()
-            .map(|p| p.pid)
-            .filter(|pid| *pid != self.pid)
-            .collect();
-        let summary = report
-            .findings
-            .iter()
-            .map(|f| f.summary.as_str())
-            .collect::<Vec<_>>()
-            .join("\n");
-        if asked || (fault && self.told.as_deref() != Some(&summary)) {
+        let knots = knots(&report);
+        if asked || (fault && self.told.as_ref() != Some(&knots)) {
             if self.args.look.json {
-                why::show(&snapshot, &report, true)?;
+                // As little as what we say beside it may end the watch.
+                let _ = why::show(&snapshot, &report, true);
             } else {
                 // The command owns standard output; what we have to say goes beside it.
-                eprint!("\n{}", why::text(&snapshot, &report, Paint::stderr()));
+                say(&format!(
+                    "\n{}",
+                    why::text(&snapshot, &report, Paint::stderr())
+                ));
             }
-            self.told = Some(summary);
+            self.told = Some(knots);
         }
         Ok(())
     }
+}
+
+/// What makes a finding another one: in other words, or of other objects.
+type Knot = (String, Vec<Option<Address>>);
+
+fn knots(report: &Report) -> Vec<Knot> {
+    let objects = |finding: &Finding| {
+        let edges = finding.edges.iter();
+        edges.map(|edge| edge.waits_for.address).collect()
+    };
+    let findings = report.findings.iter();
+    findings
+        .map(|finding| (finding.summary.clone(), objects(finding)))
+        .collect()
+}
+
+/// Tells the user. That nobody listens is no reason to leave the command alone.
+fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 fn signature(snapshot: &Snapshot) -> u64 {
@@ -167,6 +205,12 @@ fn signature(snapshot: &Snapshot) -> u64 {
         process.pid.hash(&mut hash);
         for thread in &process.threads {
             thread.tid.hash(&mut hash);
+            // The same lines may wait for one thing after another.
+            thread
+                .waits_for
+                .as_ref()
+                .map(|wait| wait.address)
+                .hash(&mut hash);
             for frame in &thread.frames {
                 (&frame.file, frame.line, &frame.function).hash(&mut hash);
             }
