@@ -1,8 +1,8 @@
 //! Putting a profile together, sample by sample.
 
 use crate::{
-    About, Frame, FrameId, Function, FunctionId, Process, ProcessId, Profile, SCHEMA, Slice, Stack,
-    StackId, State, StringId, Total, TotalId, Track, TrackId,
+    About, Frame, FrameId, Function, FunctionId, Process, ProcessId, Profile, SCHEMA, Slice,
+    Source, Stack, StackId, State, StringId, Total, TotalId, Track, TrackId,
 };
 use std::collections::HashMap;
 
@@ -210,6 +210,24 @@ impl Builder {
         self.profile.about.samples += 1;
         let track = total.track as usize;
         self.place(track, sample);
+    }
+
+    /// Adds to a total what is known only as a sum, such as a line of a file that is read: no time, no place on the timeline.
+    pub fn add_sum(&mut self, total: TotalId, samples: u64, wall_ns: u64, cpu_ns: u64) {
+        let Some(total) = self.profile.totals.get_mut(total as usize) else {
+            return;
+        };
+        total.samples = total.samples.saturating_add(samples);
+        total.wall_ns = total.wall_ns.saturating_add(wall_ns);
+        total.cpu_ns = total.cpu_ns.saturating_add(cpu_ns);
+        self.profile.about.samples = self.profile.about.samples.saturating_add(samples);
+    }
+
+    /// Adds a source file's text; the first one of a file stays.
+    pub fn source(&mut self, file: StringId, text: String) {
+        if !self.profile.sources.iter().any(|known| known.file == file) {
+            self.profile.sources.push(Source { file, text });
+        }
     }
 
     /// Puts a sample on the timeline: a longer slice where nothing has changed, otherwise a new one.

@@ -194,6 +194,15 @@ pub struct Slice {
     pub total: TotalId,
 }
 
+/// A source file's text, as it was when the recording was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The file, as [`Function::file`] names it.
+    pub file: StringId,
+    /// Its text.
+    pub text: String,
+}
+
 /// A recording.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -217,6 +226,9 @@ pub struct Profile {
     pub totals: Vec<Total>,
     /// When it was found, by start; slices of different tracks overlap.
     pub timeline: Vec<Slice>,
+    /// The sources of the functions' files, as far as they were at hand; for views of lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
 }
 
 impl Profile {
@@ -237,6 +249,11 @@ impl Profile {
         })
     }
 
+    /// A frame's function; `None` for an index out of bounds.
+    pub fn function_of(&self, frame: &Frame) -> Option<&Function> {
+        self.functions.get(frame.function as usize)
+    }
+
     /// What a total weighs, in nanoseconds, by the recording's own metric.
     pub fn weight_ns(&self, total: &Total) -> u64 {
         match self.about.metric {
@@ -252,7 +269,7 @@ impl Profile {
     pub fn check(&self) -> Result<(), String> {
         let within = |id: u32, length: usize| (id as usize) < length;
         let strings = self.strings.len();
-        let checks: [(&str, bool); 6] = [
+        let checks: [(&str, bool); 7] = [
             (
                 "functions",
                 self.functions
@@ -295,6 +312,10 @@ impl Profile {
                 self.timeline
                     .iter()
                     .all(|slice| within(slice.total, self.totals.len())),
+            ),
+            (
+                "sources",
+                self.sources.iter().all(|s| within(s.file, strings)),
             ),
         ];
         match checks.iter().find(|(_, fine)| !fine) {

@@ -41,6 +41,12 @@ Examples:
     #[command(after_help = "Example:
   unknot ps --json")]
     Ps(PsArgs),
+    /// Write a recording in another format
+    #[command(after_help = crate::convert::HELP)]
+    Convert(crate::convert::ConvertArgs),
+    /// Show what has changed from one recording to another
+    #[command(after_help = crate::diff::HELP)]
+    Diff(crate::diff::DiffArgs),
 }
 
 /// How to look at a process: shared by `why` and `dump`.
@@ -155,7 +161,7 @@ impl Command {
         match self {
             Command::Why(args) => Some(&args.target.target),
             Command::Dump(args) => Some(&args.target.target),
-            Command::Ps(_) => None,
+            Command::Ps(_) | Command::Convert(_) | Command::Diff(_) => None,
         }
     }
 }

@@ -2,8 +2,11 @@
 //! and `diagnose`; it reads no memory and holds no protocol.
 
 mod cli;
+mod convert;
+mod diff;
 mod dump;
 mod failure;
+mod output;
 mod paint;
 mod ps;
 mod target;
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
         Command::Why(args) => why::run(&args, escaped),
         Command::Dump(args) => dump::run(&args, escaped),
         Command::Ps(args) => ps::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Diff(args) => diff::run(&args),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

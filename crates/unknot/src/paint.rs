@@ -40,7 +40,6 @@ impl Paint {
     }
 
     /// Never in colour.
-    #[cfg(test)]
     pub fn plain() -> Self {
         Paint { colour: false }
     }
