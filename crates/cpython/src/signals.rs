@@ -10,6 +10,8 @@ const SIGNALS: u64 = 65;
 /// Bytes of an entry of `handlers`: a flag, then the function (Include/internal/pycore_signal.h).
 const ENTRY_BYTES: u64 = 16;
 const FUNCTION_AT: u64 = 8;
+/// Most methods and partials around a function that are taken off.
+const WRAPPERS_MAX: usize = 8;
 
 /// A signal and the function that handles it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,22 +39,40 @@ pub fn handlers(reader: &Reader<'_>, runtime: &Runtime) -> Option<Vec<Handler>> 
         let Ok(class) = reader.class_of(function) else {
             continue;
         };
-        let name = match &*class.name {
-            "int" | "Handlers" | "NoneType" | "builtin_function_or_method" => continue,
-            "function" => function_name(reader, function),
-            "method" => reader
-                .get(function, reader.layout.method.im_func)
-                .map(|function| function_name(reader, function))
-                .unwrap_or_default(),
-            other => other.to_owned(),
-        };
+        if matches!(
+            &*class.name,
+            "int" | "Handlers" | "NoneType" | "builtin_function_or_method"
+        ) {
+            continue;
+        }
         found.push(Handler {
             signal: signal as i32,
             function,
-            name,
+            name: name_of(reader, function),
         });
     }
     Some(found)
+}
+
+/// The name of a function, of a bound method's, or of what a `functools.partial` calls; of anything else, its type's.
+fn name_of(reader: &Reader<'_>, callable: Address) -> String {
+    let mut at = callable;
+    for _ in 0..WRAPPERS_MAX {
+        let Ok(class) = reader.class_of(at) else {
+            break;
+        };
+        let inner = match &*class.name {
+            "function" => return function_name(reader, at),
+            "method" => reader.get(at, reader.layout.method.im_func),
+            "partial" => reader.get(at, reader.layout.partial.func),
+            other => return other.to_owned(),
+        };
+        match inner {
+            Ok(inner) => at = inner,
+            Err(_) => break,
+        }
+    }
+    String::new()
 }
 
 fn function_name(reader: &Reader<'_>, function: Address) -> String {

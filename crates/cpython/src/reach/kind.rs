@@ -43,7 +43,7 @@ pub(super) enum Kind {
 }
 
 /// Types of objects that lead nowhere, or where nothing is signalled by what they lead to.
-const LEAVES: [(&str, &str); 22] = [
+const LEAVES: [(&str, &str); 23] = [
     ("_thread", "lock"),
     ("_thread", "LockType"),
     ("_thread", "RLock"),
@@ -57,6 +57,8 @@ const LEAVES: [(&str, &str); 22] = [
     ("builtins", "code"),
     ("builtins", "frame"),
     ("builtins", "traceback"),
+    // What a capsule points to is C's own, and no object even where it looks like one.
+    ("builtins", "PyCapsule"),
     ("builtins", "range"),
     ("builtins", "getset_descriptor"),
     ("builtins", "member_descriptor"),
