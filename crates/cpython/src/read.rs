@@ -10,8 +10,8 @@ use crate::tasks::{self, TaskSeen};
 use crate::threads::{RawThread, thread_objects};
 use process::{Memory, ReadError};
 use snapshot::{
-    Address, Ended, Frame, GilState, Local, OsThread, SyncObject, Task, TaskState, Thread,
-    ThreadState,
+    Address, Ended, Frame, GilState, Local, OsThread, SyncObject, SyncState, Task, TaskState,
+    Thread, ThreadState,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -59,15 +59,26 @@ pub struct Reading {
     pub raw: Raw,
 }
 
+/// What was read of a task.
+#[derive(Debug)]
+pub struct RawTask {
+    /// The Task object.
+    pub address: Address,
+    /// Its frames, from the innermost outwards.
+    pub frames: Vec<RawFrame>,
+    /// What is called when it is done.
+    pub callbacks: Vec<Address>,
+}
+
 /// What a reading was made from.
 #[derive(Debug, Default)]
 pub struct Raw {
     /// The interpreters with their threads.
     pub interpreters: Vec<Interp>,
-    /// Frames of the tasks, by the task's address.
-    pub tasks: Vec<(Address, Vec<RawFrame>)>,
+    /// The tasks.
+    pub tasks: Vec<RawTask>,
     /// Loops and what each will call by itself.
-    pub loops: Vec<(Address, Vec<Address>)>,
+    pub loops: Vec<(Address, Vec<tasks::Source>)>,
     /// `threading.Thread` objects by `get_ident()`.
     pub thread_objects: HashMap<u64, Address>,
 }
@@ -158,7 +169,6 @@ impl Look<'_> {
                 name: &thread.name,
             })
             .collect();
-        let report = sync::inspect(reader, self.runtime, self.interp, &inputs);
         let tids: HashMap<u64, u32> = found
             .iter()
             .map(|(thread, raw)| (raw.ident, thread.tid))
@@ -166,6 +176,7 @@ impl Look<'_> {
         let tasks = tasks::inspect(reader, self.interp, &origins, &|ident| {
             tids.get(&ident).copied()
         });
+        let report = sync::inspect(reader, self.runtime, self.interp, &inputs, &tasks.foreign);
 
         for ((thread, raw), sync) in found.iter_mut().zip(report.per_thread) {
             thread.frames = raw
@@ -189,6 +200,7 @@ impl Look<'_> {
         self.tasks(reading, tasks.tasks, &found, &origins);
         merge(&mut reading.objects, report.objects);
         merge(&mut reading.objects, tasks.objects);
+        bring(&mut reading.objects, &tasks.brought);
         reading.raw.loops.extend(tasks.loops);
         reading.ended.extend(report.ended);
         reading.notes.extend(report.notes);
@@ -334,7 +346,10 @@ impl Look<'_> {
         origins: &Origins,
     ) {
         for TaskSeen {
-            mut task, frames, ..
+            mut task,
+            frames,
+            callbacks,
+            ..
         } in seen
         {
             if matches!(task.state, TaskState::Finished | TaskState::Cancelled) {
@@ -366,7 +381,11 @@ impl Look<'_> {
                     sync::describe(self.reader, self.interp, &held),
                 );
             }
-            reading.raw.tasks.push((task.address, frames));
+            reading.raw.tasks.push(RawTask {
+                address: task.address,
+                frames,
+                callbacks,
+            });
             reading.tasks.push(task);
         }
     }
@@ -442,6 +461,17 @@ fn merge(objects: &mut Vec<SyncObject>, more: Vec<SyncObject>) {
                 index.insert(object.address, objects.len());
                 objects.push(object);
             }
+        }
+    }
+}
+
+/// Notes with the futures that a loop has still to begin with which loop that is.
+fn bring(objects: &mut [SyncObject], brought: &[(Address, Address)]) {
+    for object in objects {
+        if let SyncState::Future { event_loop, .. } = &mut object.state
+            && let Some((_, by)) = brought.iter().find(|(future, _)| *future == object.address)
+        {
+            *event_loop = Some(*by);
         }
     }
 }

@@ -142,9 +142,10 @@ fn is_by_design(knots: &Knots<'_, '_>, stuck: &Stuck, root: &Root) -> bool {
     let sleeps = root.knot.iter().all(|&actor| sleeps_for_ever(knots, actor));
     let others = knots.actors.iter().any(|(actor, &node)| {
         let idle = match *actor {
+            // A loop that has something to wait for serves it.
             Actor::Thread(p, t) => {
-                knots.world.in_own_select(p, t)
-                    || knots
+                !knots.world.in_own_select(p, t)
+                    && knots
                         .world
                         .thread(p, t)
                         .is_none_or(|t| t.state == ThreadState::Idle)

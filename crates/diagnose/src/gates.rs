@@ -25,8 +25,10 @@ pub(crate) enum Gate {
     PoolEnd(usize, Address),
     /// The moment when a thread can run a step of its loop.
     Slot(usize, usize),
-    /// Callbacks of a loop that are no task's.
+    /// What a loop calls without a descriptor being ready, and that is no task's step.
     Callbacks(usize, Address),
+    /// What a loop calls when a descriptor is ready.
+    Watched(usize, Address, i32),
     /// The GIL of a process and interpreter.
     Gil(usize, i64),
     /// Data (or room, when `write`) at a descriptor.
@@ -215,6 +217,17 @@ impl<'w, 's> Knots<'w, 's> {
             self.need_actor(node, Actor::Task(p, k), Link::Definite);
         }
         self.need_gate(node, Gate::Callbacks(p, event_loop), Link::Reach);
+        for fd in self.watched(p, event_loop) {
+            self.need_gate(node, Gate::Watched(p, event_loop, fd), Link::Reach);
+        }
+    }
+
+    /// The descriptors that a loop watches.
+    pub(crate) fn watched(&self, p: usize, event_loop: Address) -> Vec<i32> {
+        match self.world.object(p, event_loop).map(|o| &o.state) {
+            Some(SyncState::EventLoop { watched, .. }) => watched.clone(),
+            _ => Vec::new(),
+        }
     }
 
     fn task(&mut self, node: NodeId, p: usize, k: usize, task: &Task) {

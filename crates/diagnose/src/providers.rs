@@ -4,7 +4,8 @@ use crate::gates::{Gate, Knots, find_thread};
 use crate::graph::{Link, NodeId, Rule};
 use crate::world::{Actor, has_ended};
 use snapshot::{
-    Address, FutureState, GilState, Operation, SharedKey, SyncState, Task, Thread, ThreadState,
+    Address, Effect, FutureState, GilState, Operation, SharedKey, SyncObject, SyncState, Task,
+    Thread, ThreadState,
 };
 
 /// Handlers that CPython sets itself and that no program means by "a handler will wake it".
@@ -28,6 +29,7 @@ impl Knots<'_, '_> {
                 }
             }
             Gate::Callbacks(p, address) => self.fill_callbacks(node, *p, *address),
+            Gate::Watched(p, address, fd) => self.fill_watched(node, *p, *address, *fd),
             Gate::Gil(p, interpreter) => self.fill_gil(node, *p, *interpreter),
             Gate::Descriptor {
                 process,
@@ -234,15 +236,35 @@ impl Knots<'_, '_> {
             self.need_gate(node, Gate::Pool(p, pool), Link::Reach);
         }
         for event_loop in index.loop_by_tid.values() {
-            let reaches = match &event_loop.state {
-                SyncState::EventLoop {
-                    reaches: Some(reaches),
-                    ..
-                } => reaches.iter().any(|e| addresses.contains(&e.object)),
-                _ => true,
-            };
-            if reaches {
-                self.need_gate(node, Gate::Callbacks(p, event_loop.address), Link::Reach);
+            self.reach_of_loop(node, p, event_loop, addresses);
+        }
+    }
+
+    /// Links a gate to those callbacks of a loop that can reach one of `addresses`.
+    fn reach_of_loop(
+        &mut self,
+        node: NodeId,
+        p: usize,
+        event_loop: &SyncObject,
+        addresses: &[Address],
+    ) {
+        let SyncState::EventLoop {
+            reaches,
+            sources,
+            watched,
+            ..
+        } = &event_loop.state
+        else {
+            return;
+        };
+        let wanted = |found: &[Effect]| found.iter().any(|e| addresses.contains(&e.object));
+        if reaches.as_deref().is_none_or(wanted) {
+            self.need_gate(node, Gate::Callbacks(p, event_loop.address), Link::Reach);
+        }
+        for &fd in watched {
+            let source = sources.iter().find(|source| source.fd == fd);
+            if source.is_none_or(|source| wanted(&source.reaches)) {
+                self.need_gate(node, Gate::Watched(p, event_loop.address, fd), Link::Reach);
             }
         }
     }
@@ -297,6 +319,9 @@ impl Knots<'_, '_> {
             certain = true;
             self.need_actor(node, holder, Link::Definite);
         }
+        if let Some(SyncState::AsyncFuture { all: true, .. }) = state {
+            self.graph.set_rule(node, Rule::All);
+        }
         for &waker in index.wakers.get(&address).into_iter().flatten() {
             if waker != address && self.is_pending(p, waker) {
                 certain = true;
@@ -331,6 +356,7 @@ impl Knots<'_, '_> {
             _ => {}
         }
         if !certain {
+            self.graph.set_rule(node, Rule::Any);
             self.reach(node, p, &[address]);
         }
     }
@@ -387,7 +413,6 @@ impl Knots<'_, '_> {
         let Some(SyncState::EventLoop {
             ready,
             scheduled,
-            watched,
             signal_handlers,
             tid,
             ..
@@ -406,20 +431,31 @@ impl Knots<'_, '_> {
             return self.open(node);
         };
         if wakes {
-            return self.need_gate(node, Gate::Slot(p, t), Link::Reach);
+            self.need_gate(node, Gate::Slot(p, t), Link::Reach);
         }
-        for &fd in watched {
-            self.need_gate(
-                node,
-                Gate::Descriptor {
-                    process: p,
-                    fd,
-                    write: false,
-                    queue: true,
-                },
-                Link::Reach,
-            );
-        }
+    }
+
+    /// Its descriptor has to be ready, and the loop's thread free.
+    fn fill_watched(&mut self, node: NodeId, p: usize, address: Address, fd: i32) {
+        let index = self.world.index.get(p);
+        let thread = match self.world.object(p, address).map(|o| &o.state) {
+            Some(SyncState::EventLoop { tid: Some(tid), .. }) => {
+                index.and_then(|i| i.thread_by_tid.get(tid))
+            }
+            _ => None,
+        };
+        let Some(&t) = thread else {
+            return self.open(node);
+        };
+        self.graph.set_rule(node, Rule::All);
+        self.need_gate(node, Gate::Slot(p, t), Link::Reach);
+        let descriptor = Gate::Descriptor {
+            process: p,
+            fd,
+            write: false,
+            queue: true,
+        };
+        self.need_gate(node, descriptor, Link::Reach);
     }
 
     fn fill_gil(&mut self, node: NodeId, p: usize, interpreter: i64) {

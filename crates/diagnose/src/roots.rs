@@ -239,7 +239,8 @@ impl Cores<'_, '_, '_> {
         )
     }
 
-    /// Whether every actor among `nodes` is a worker of one of the pools.
+    /// Whether every actor among `nodes` is a worker of one of the pools, or a task that merely passes on what one of
+    /// them will bring.
     fn are_all_workers(&self, nodes: &BTreeSet<NodeId>, pools: &[NodeId]) -> bool {
         let workers: BTreeSet<NodeId> = pools
             .iter()
@@ -248,8 +249,19 @@ impl Cores<'_, '_, '_> {
             .collect();
         nodes
             .iter()
-            .filter(|&&n| self.knots.actor(n).is_some())
-            .all(|n| workers.contains(n))
+            .filter_map(|&n| Some((n, self.knots.actor(n)?)))
+            .all(|(n, actor)| workers.contains(&n) || self.passes_on(actor))
+    }
+
+    /// Whether a task waits for nothing but a result.
+    fn passes_on(&self, actor: Actor) -> bool {
+        let result = |kind| matches!(kind, Kind::Future | Kind::Task | Kind::Awaitable);
+        matches!(actor, Actor::Task(..))
+            && self
+                .knots
+                .world
+                .wait(actor)
+                .is_some_and(|wait| result(wait.kind))
     }
 
     /// Whether a task waits for nothing but its loop's thread.

@@ -59,7 +59,7 @@ impl Story<'_> {
             FindingKind::PoolStarvation if self.pool => {
                 format!(
                     "all workers of a pool ({}) wait for work that only they could do",
-                    self.list()
+                    self.workers()
                 )
             }
             FindingKind::PoolStarvation => {
@@ -172,8 +172,20 @@ impl Story<'_> {
     }
 
     fn list(&self) -> String {
+        self.names(|_| true)
+    }
+
+    /// The threads among them, where there are any.
+    fn workers(&self) -> String {
+        let is_thread = |party: &Party| party.task.is_none();
+        let any = self.knot.iter().any(|told| is_thread(&told.edge.waiter));
+        self.names(|party| is_thread(party) || !any)
+    }
+
+    fn names(&self, of: impl Fn(&Party) -> bool) -> String {
         let mut seen = std::collections::BTreeSet::new();
-        let all = self.knot.iter().map(|told| self.who(&told.edge.waiter));
+        let parties = self.knot.iter().map(|told| &told.edge.waiter);
+        let all = parties.filter(|p| of(p)).map(|party| self.who(party));
         let names: Vec<String> = all.filter(|name| seen.insert(name.clone())).collect();
         enumerate(&names)
     }

@@ -178,6 +178,7 @@ fn state(random: &mut Random) -> SyncState {
             event_loop: None,
             unretrieved: false,
             follows: random.chance(30).then(|| random.address()),
+            all: random.chance(30),
         },
         8 => SyncState::AsyncLock { locked: true },
         9 => SyncState::Executor {
@@ -196,6 +197,7 @@ fn state(random: &mut Random) -> SyncState {
             closed: false,
             signal_handlers: 0,
             reaches: None,
+            sources: Vec::new(),
         },
         _ => SyncState::Opaque,
     }

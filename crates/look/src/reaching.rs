@@ -3,10 +3,10 @@
 use crate::opened::Opened;
 use cpython::frame::RawFrame;
 use cpython::reach::{Question, Reached, Root, reach};
-use cpython::read::Reading;
+use cpython::read::{RawTask, Reading};
 use cpython::signals;
 use snapshot::{
-    Address, Effect, Kind, Process, SyncState, Task, Thread, ThreadState, Timeout, Wait,
+    Address, Effect, Kind, LoopSource, Process, SyncState, Task, Thread, ThreadState, Timeout, Wait,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -30,7 +30,7 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
         process.reach_complete = true;
         return;
     }
-    let loops: Vec<(Address, Vec<Address>)> = reading.raw.loops.clone();
+    let loops = std::mem::take(&mut reading.raw.loops);
     let mut actors: HashSet<Address> = reading.tasks.iter().map(|task| task.address).collect();
     actors.extend(loops.iter().map(|(address, _)| *address));
     let frames: HashMap<(i64, u64), &[RawFrame]> = reading
@@ -44,11 +44,11 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
                 .map(|t| ((interp.id, t.ident), t.frames.as_slice()))
         })
         .collect();
-    let tasks: HashMap<Address, &[RawFrame]> = reading
+    let tasks: HashMap<Address, &RawTask> = reading
         .raw
         .tasks
         .iter()
-        .map(|(at, frames)| (*at, frames.as_slice()))
+        .map(|task| (task.address, task))
         .collect();
     let functions: Vec<Address> = handlers.iter().flatten().map(|h| h.function).collect();
 
@@ -61,15 +61,17 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
         });
     }
     for task in &reading.tasks {
+        let raw = tasks.get(&task.address);
         roots.push(Root {
-            frames: tasks.get(&task.address).copied().unwrap_or_default(),
-            extra: &[],
+            frames: raw.map_or(&[], |task| &task.frames),
+            // What is called at its end is its doing too.
+            extra: raw.map_or(&[], |task| &task.callbacks),
         });
     }
-    for (_, callbacks) in &loops {
+    for source in loops.iter().flat_map(|(_, sources)| sources) {
         roots.push(Root {
             frames: &[],
-            extra: callbacks,
+            extra: &source.callbacks,
         });
     }
     roots.push(Root {
@@ -102,15 +104,21 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
     for task in &mut reading.tasks {
         task.reaches = take(next());
     }
-    for (address, _) in &loops {
-        let found = take(next());
-        for object in reading
-            .objects
-            .iter_mut()
-            .filter(|object| object.address == *address)
+    for (address, asked) in &loops {
+        let found: Vec<(Option<i32>, Vec<Effect>)> = asked
+            .iter()
+            .map(|source| (source.fd, take(next())))
+            .collect();
+        let object = reading.objects.iter_mut().find(|o| o.address == *address);
+        if let Some(SyncState::EventLoop {
+            reaches, sources, ..
+        }) = object.map(|object| &mut object.state)
         {
-            if let SyncState::EventLoop { reaches, .. } = &mut object.state {
-                *reaches = Some(found.clone());
+            for (fd, found) in found {
+                match fd {
+                    Some(fd) => sources.push(LoopSource { fd, reaches: found }),
+                    None => *reaches = Some(found),
+                }
             }
         }
     }

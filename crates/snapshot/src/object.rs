@@ -39,6 +39,16 @@ pub struct SyncObject {
     pub wakes: Vec<Address>,
 }
 
+/// What a loop calls when a descriptor is ready.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoopSource {
+    /// The descriptor.
+    pub fd: i32,
+    /// Of the objects that somebody waits for: those that its callbacks can reach.
+    pub reaches: Vec<Effect>,
+}
+
 /// State of a future.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -160,6 +170,9 @@ pub enum SyncState {
         unretrieved: bool,
         /// The `concurrent.futures.Future` that this one follows (`wrap_future`), where one was found.
         follows: Option<Address>,
+        /// Whether it is done only when all that wake it are: of `gather`, of a TaskGroup, of `asyncio.wait` for all.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
     },
     /// `asyncio.Lock`.
     AsyncLock {
@@ -205,10 +218,13 @@ pub enum SyncState {
         /// Whether signal handlers or executors could still wake it from another thread.
         #[serde(default)]
         signal_handlers: u64,
-        /// Of the objects that somebody waits for: those that the loop's callbacks (ready handles,
-        /// timers, descriptors' callbacks; not the wake-ups of its tasks) can reach.
+        /// Of the objects that somebody waits for: those that the loop's ready handles, timers and signal
+        /// handlers (not the wake-ups of its tasks) can reach.
         /// `None`: not looked for. Filled by whoever fills `reaches` of tasks.
         reaches: Option<Vec<Effect>>,
+        /// The same for what it calls when a descriptor is ready.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sources: Vec<LoopSource>,
     },
     /// `multiprocessing` Lock, RLock, Semaphore, and the like over a POSIX semaphore.
     SharedSemaphore {

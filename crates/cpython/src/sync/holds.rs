@@ -244,6 +244,7 @@ impl Holder<'_> {
             let noted = match path.as_deref() {
                 Some("threading.py") => "saved_state",
                 Some("multiprocessing/synchronize.py") => "count",
+                Some("asyncio/locks.py") => "fut",
                 _ => return false,
             };
             let own_lock = frame

@@ -59,8 +59,8 @@ impl<'a> Inspection<'a> {
             .get_or_init(|| thread_objects(self.reader(), self.interpreter))
     }
 
-    /// All of it.
-    pub(super) fn report(&self) -> SyncReport {
+    /// All of it, with the objects at `more` among those described.
+    pub(super) fn report(&self, more: &[Address]) -> SyncReport {
         let mut per_thread: Vec<ThreadSync> = self
             .threads
             .iter()
@@ -73,6 +73,7 @@ impl<'a> Inspection<'a> {
         let mut catalogue = Catalogue::default();
         catalogue.add(self.reader(), wanted(&per_thread));
         catalogue.add(self.reader(), shared);
+        catalogue.add(self.reader(), more.iter().copied());
         futures::relate(self, &mut catalogue);
         let ended = ended::ended(self, &per_thread, &catalogue);
         let mut objects = catalogue.into_objects();

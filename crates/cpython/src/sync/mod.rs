@@ -80,17 +80,19 @@ pub struct SyncReport {
     pub notes: Vec<String>,
 }
 
-/// Finds out what the threads of an interpreter wait for and hold.
+/// Finds out what the threads of an interpreter wait for and hold. `more` are objects that others than threads wait for:
+/// they are described too.
 pub fn inspect(
     reader: &Reader<'_>,
     runtime: &Runtime,
     interpreter: &Interp,
     threads: &[ThreadInput<'_>],
+    more: &[Address],
 ) -> SyncReport {
     let _ = runtime;
     let insight = Insight::new(*reader);
     let origins = Origins::of(reader, interpreter.address);
-    inspect::Inspection::new(&insight, &origins, interpreter, threads).report()
+    inspect::Inspection::new(&insight, &origins, interpreter, threads).report(more)
 }
 
 /// What the frames of a suspended generator, coroutine or task hold (from the innermost outwards).

@@ -1,6 +1,7 @@
 //! What happens when a future is done: whom its callbacks wake.
 
-use super::future::{Future, is_future, is_task};
+use super::future::{CALLBACKS_MAX, Future, is_future, is_task};
+use crate::code::CodeInfo;
 use crate::reader::Reader;
 use snapshot::Address;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,17 +35,30 @@ pub(super) fn wakes_from(
         if wakes.contains_key(&at) || wakes.len() >= FUTURES_MAX {
             continue;
         }
-        let mut woken = BTreeSet::new();
-        if let Some(future) = Future::read(reader, at) {
-            for callback in &future.callbacks {
-                woken.extend(woken_by(reader, *callback));
-            }
-        }
+        let callbacks = match Future::read(reader, at) {
+            Some(future) => future.callbacks,
+            None => foreign_callbacks(reader, at),
+        };
+        let mut woken: BTreeSet<Address> = callbacks
+            .iter()
+            .flat_map(|callback| woken_by(reader, *callback))
+            .collect();
         woken.remove(&at);
         todo.extend(&woken);
         wakes.insert(at, woken);
     }
     wakes
+}
+
+/// What a `concurrent.futures.Future` calls when it is done.
+fn foreign_callbacks(reader: &Reader<'_>, future: Address) -> Vec<Address> {
+    if !is_foreign_future(reader, future) {
+        return Vec::new();
+    }
+    reader
+        .some_attribute(future, "_done_callbacks")
+        .and_then(|list| reader.items(list, CALLBACKS_MAX).ok())
+        .unwrap_or_default()
 }
 
 /// The tasks among those that the end of `future` leads to, through gathers and the like, but not through other tasks.
@@ -68,9 +82,9 @@ pub(super) fn tasks_woken(
     tasks.into_iter().collect()
 }
 
-/// The tasks and futures that a callback leads to: a task's wake-up; a function of asyncio's that closes over
-/// the outer future (`gather`, `wait`, `shield`, `wait_for`, `wrap_future`); a TaskGroup's bound method; a partial
-/// of one of them.
+/// What a callback finishes or wakes: a task's wake-up; a function of asyncio's that closes over the outer future
+/// (`gather`, `wait`, `shield`, `wait_for`, `wrap_future`) or over `as_completed`'s queue; a method of a TaskGroup; a
+/// partial of one of them. What the program's own callbacks do is not told by what they close over.
 fn woken_by(reader: &Reader<'_>, callback: Address) -> Vec<Address> {
     if let Some(task) = task_of_callback(reader, callback) {
         return vec![task];
@@ -80,7 +94,7 @@ fn woken_by(reader: &Reader<'_>, callback: Address) -> Vec<Address> {
     };
     let l = reader.layout;
     match &*class.name {
-        "function" => closure(reader, callback),
+        "function" => closure(reader, callback, WAITS_FOR_SOURCE, false),
         "method" => bound(reader, callback),
         "partial" => {
             let mut all = reader
@@ -101,36 +115,105 @@ fn woken_by(reader: &Reader<'_>, callback: Address) -> Vec<Address> {
 /// As [`woken_by`] for what a partial wraps: no further partial is followed.
 fn woken_by_plain(reader: &Reader<'_>, callback: Address) -> Vec<Address> {
     match reader.class_of(callback) {
-        Ok(class) if &*class.name == "function" => closure(reader, callback),
+        Ok(class) if &*class.name == "function" => {
+            closure(reader, callback, WAITS_FOR_SOURCE, false)
+        }
         Ok(class) if &*class.name == "method" => bound(reader, callback),
         _ => Vec::new(),
     }
 }
 
-/// Futures in the cells of a function's closure. Of a gather's callback that is `outer`; its `children` must
-/// not be followed, so lists are left alone.
-fn closure(reader: &Reader<'_>, function: Address) -> Vec<Address> {
+/// The function by which `asyncio.futures._chain_future` lets a future that follows another one pass on its being
+/// cancelled: it closes over the other one, which does not wait for it.
+const WAITS_FOR_SOURCE: &str = "_call_check_cancel";
+
+/// The future that one with these callbacks follows: `wrap_future`, `run_coroutine_threadsafe`.
+pub(super) fn source_of(reader: &Reader<'_>, callbacks: &[Address]) -> Option<Address> {
+    callbacks.iter().find_map(|callback| {
+        let class = reader.class_of(*callback).ok()?;
+        (&*class.name == "function")
+            .then(|| closure(reader, *callback, WAITS_FOR_SOURCE, true))?
+            .first()
+            .copied()
+    })
+}
+
+/// What a function of asyncio's closes over: futures of both kinds and `as_completed`'s queue. Only of a function of
+/// that name when `named`, else only of one with another name. Of a gather's callback that is `outer`; its
+/// `children` must not be followed, so lists are left alone.
+fn closure(reader: &Reader<'_>, function: Address, name: &str, named: bool) -> Vec<Address> {
+    let code = reader.get(function, reader.layout.function.func_code);
+    let Ok(code) = code.and_then(|code| CodeInfo::read(reader, code)) else {
+        return Vec::new();
+    };
+    if !code.file.contains("/asyncio/") || (&*code.name == name) != named {
+        return Vec::new();
+    }
+    closed_over(reader, function)
+        .into_iter()
+        .filter(|at| {
+            is_future(reader, *at) || is_foreign_future(reader, *at) || is_queue(reader, *at)
+        })
+        .collect()
+}
+
+/// The `concurrent.futures.Future`s that a function of asyncio's closes over: the one that `run_coroutine_threadsafe`
+/// leaves with a loop, which will bring their results.
+pub(super) fn foreign_futures(reader: &Reader<'_>, callback: Address) -> Vec<Address> {
+    if !reader.is_instance(callback, "builtins", "function") {
+        return Vec::new();
+    }
+    let mut all = closure(reader, callback, WAITS_FOR_SOURCE, false);
+    all.retain(|at| is_foreign_future(reader, *at));
+    all
+}
+
+/// Whether a callback of a future closes over a timer: that of the timeout of `as_completed`.
+pub(super) fn has_timer(reader: &Reader<'_>, future: Address) -> bool {
+    let callbacks = Future::read(reader, future).map(|future| future.callbacks);
+    let functions = callbacks
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|callback| reader.is_instance(*callback, "builtins", "function"));
+    functions
+        .flat_map(|function| closed_over(reader, function))
+        .any(|cell| reader.is_instance(cell, "asyncio.events", "TimerHandle"))
+}
+
+/// The objects in a function's cells.
+fn closed_over(reader: &Reader<'_>, function: Address) -> Vec<Address> {
     let cells = reader
         .get(function, reader.layout.function.func_closure)
         .and_then(|cells| reader.items(cells, 32));
-    let contents = cells
+    cells
         .unwrap_or_default()
         .into_iter()
-        .filter_map(|cell| reader.get(cell, reader.layout.cell.ob_ref).ok());
-    contents.filter(|at| is_future(reader, *at)).collect()
+        .filter_map(|cell| reader.get(cell, reader.layout.cell.ob_ref).ok())
+        .collect()
 }
 
-/// A bound method's object: a TaskGroup's parent task, or the future that the object keeps.
+/// Whether the object is a `concurrent.futures.Future`.
+pub(super) fn is_foreign_future(reader: &Reader<'_>, object: Address) -> bool {
+    reader.is_instance(object, "concurrent.futures._base", "Future")
+}
+
+fn is_queue(reader: &Reader<'_>, object: Address) -> bool {
+    reader.is_instance(object, "asyncio.queues", "Queue")
+}
+
+/// A method of asyncio's own: a TaskGroup's wakes its parent task, `as_completed`'s fills its queue (3.13+).
 fn bound(reader: &Reader<'_>, method: Address) -> Vec<Address> {
     let Ok(owner) = reader.get::<Address>(method, reader.layout.method.im_self) else {
         return Vec::new();
     };
-    if is_future(reader, owner) {
-        return vec![owner];
-    }
-    let kept = ["_parent_task", "_on_completed_fut", "_fut", "_waiter"];
+    let kept: &[&str] = if reader.is_instance(owner, "asyncio.taskgroups", "TaskGroup") {
+        &["_parent_task", "_on_completed_fut"]
+    } else if reader.is_instance(owner, "asyncio.tasks", "_AsCompletedIterator") {
+        &["_done"]
+    } else {
+        return Vec::new();
+    };
     kept.iter()
         .filter_map(|name| reader.some_attribute(owner, name))
-        .filter(|at| is_future(reader, *at))
         .collect()
 }

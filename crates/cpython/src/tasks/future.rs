@@ -1,12 +1,13 @@
 //! A future or task, whether it is `_asyncio`'s or pure Python.
 
 use super::NAME_LIMIT_CHARS;
+use super::callbacks::source_of;
 use crate::reader::Reader;
 use crate::render::RenderLimits;
 use snapshot::{Address, FutureState, Kind, SyncObject, SyncState};
 
 /// Most callbacks of one future that are read.
-const CALLBACKS_MAX: usize = 1000;
+pub(super) const CALLBACKS_MAX: usize = 1000;
 
 /// What a future or task says of itself.
 #[derive(Debug, Clone)]
@@ -33,6 +34,16 @@ pub struct Future {
     name: Option<Address>,
     /// The future that a task waits for.
     pub waiter: Option<Address>,
+}
+
+impl Future {
+    /// The future that this one follows: `wrap_future`, `run_in_executor`.
+    pub fn follows(&self, reader: &Reader<'_>) -> Option<Address> {
+        let pending = self.state == FutureState::Pending && self.coroutine.is_none();
+        pending
+            .then(|| source_of(reader, &self.callbacks))
+            .flatten()
+    }
 }
 
 /// Whether the object is an asyncio future or task.
@@ -139,7 +150,7 @@ impl Future {
     }
 
     /// As an object of the snapshot, without what it wakes.
-    pub fn object(&self) -> SyncObject {
+    pub fn object(&self, reader: &Reader<'_>) -> SyncObject {
         SyncObject {
             address: self.address,
             kind: if self.coroutine.is_some() {
@@ -153,7 +164,8 @@ impl Future {
                 exception: self.exception_text.clone(),
                 event_loop: self.event_loop,
                 unretrieved: self.unretrieved,
-                follows: None,
+                follows: self.follows(reader),
+                all: reader.is_instance(self.address, "asyncio.tasks", "_GatheringFuture"),
             },
             parts: Vec::new(),
             names: Vec::new(),
@@ -203,7 +215,11 @@ fn listed_callbacks(reader: &Reader<'_>, list: Address) -> Vec<Address> {
 /// `asyncio.futures._PyFuture`, `asyncio.tasks._PyTask`.
 fn python_future(reader: &Reader<'_>, address: Address, type_name: String) -> Option<Future> {
     let get = |name| reader.some_attribute(address, name);
-    let state = reader.string(get("_state")?, 16).ok()?;
+    // Until they are set, `_state` and `_exception` are the class's own.
+    let state = match get("_state") {
+        Some(state) => reader.string(state, 16).ok()?,
+        None => "PENDING".to_owned(),
+    };
     let exception = get("_exception");
     let task = is_task(reader, address);
     Some(Future {

@@ -1,6 +1,6 @@
 //! Event loops: what is due, what is timed, what is watched.
 
-use super::callbacks::task_of_callback;
+use super::callbacks::{foreign_futures, task_of_callback};
 use super::find::Found;
 use crate::interpreter::Interp;
 use crate::reader::Reader;
@@ -19,7 +19,19 @@ pub struct LoopSeen {
     pub tid: Option<u32>,
     /// Tasks whose next step is in its ready queue.
     pub ready_tasks: BTreeSet<Address>,
-    /// Callbacks in its ready queue, its timers, its descriptors, its signal handlers: functions and arguments.
+    /// What it will call, by what makes it do so.
+    pub sources: Vec<Source>,
+    /// The `concurrent.futures.Future`s that a callback in its ready queue will see to: of coroutines that other threads
+    /// have given it to run, and that it has not begun.
+    pub brings: Vec<Address>,
+}
+
+/// What a loop will call by itself: functions and their arguments.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The descriptor that has to be ready for it; `None`: what is due, timed, or called on a signal.
+    pub fd: Option<i32>,
+    /// The functions, their arguments, handles.
     pub callbacks: Vec<Address>,
 }
 
@@ -67,7 +79,8 @@ fn one_loop(
     };
     let ready: Vec<Address> = ready.iter().filter(live).copied().collect();
     let timers: Vec<Address> = timers.iter().filter(live).copied().collect();
-    let mut callbacks = Vec::new();
+    let mut due = Vec::new();
+    let mut brings = Vec::new();
     let mut ready_tasks = BTreeSet::new();
     for handle in ready.iter().chain(&timers) {
         let Some(callback) = reader.some_attribute(*handle, "_callback") else {
@@ -76,8 +89,9 @@ fn one_loop(
         match task_of_callback(reader, callback) {
             Some(task) => drop(ready_tasks.insert(task)),
             None => {
-                callbacks.push(callback);
-                callbacks.extend(reader.some_attribute(*handle, "_args"));
+                brings.extend(foreign_futures(reader, callback));
+                due.push(callback);
+                due.extend(reader.some_attribute(*handle, "_args"));
             }
         }
     }
@@ -85,10 +99,11 @@ fn one_loop(
         .some_attribute(address, "_signal_handlers")
         .and_then(|d| reader.dict_items(d, HANDLES_MAX).ok())
         .unwrap_or_default();
-    callbacks.extend(handlers.iter().map(|(_, handle)| *handle));
+    due.extend(handlers.iter().map(|(_, handle)| *handle));
     let closed = reader
         .some_attribute(address, "_closed")
         .is_some_and(|c| reader.truth(c).unwrap_or(false));
+    let mut sources = watched(reader, address);
     let object = SyncObject {
         address,
         kind: Kind::Unknown,
@@ -100,45 +115,63 @@ fn one_loop(
             tid,
             ready: ready.len() as u64,
             scheduled: timers.len() as u64,
-            watched: watched(reader, address, &mut callbacks),
+            watched: sources.iter().filter_map(|source| source.fd).collect(),
             closed,
             signal_handlers: handlers.len() as u64,
             reaches: None,
+            sources: Vec::new(),
         },
         parts: Vec::new(),
         names: Vec::new(),
         wakes: Vec::new(),
     };
+    sources.push(Source {
+        fd: None,
+        callbacks: due,
+    });
     LoopSeen {
         object,
         tid,
         ready_tasks,
-        callbacks,
+        sources,
+        brings,
     }
 }
 
-/// The descriptors of the loop's selector, without its own wake-up socket; their callbacks are added to `callbacks`.
-fn watched(reader: &Reader<'_>, event_loop: Address, callbacks: &mut Vec<Address>) -> Vec<i32> {
+/// The descriptors of the loop's selector, without its own wake-up socket, and what is called when they are ready.
+fn watched(reader: &Reader<'_>, event_loop: Address) -> Vec<Source> {
     let keys = reader
         .some_attribute(event_loop, "_selector")
         .and_then(|selector| reader.some_attribute(selector, "_fd_to_key"))
         .and_then(|dict| reader.dict_items(dict, HANDLES_MAX).ok())
         .unwrap_or_default();
     let own = reader.some_attribute(event_loop, "_ssock");
-    let mut fds = Vec::new();
+    let mut sources = Vec::new();
     for (fd, key) in keys {
-        // SelectorKey(fileobj, fd, events, data), a named tuple.
+        // SelectorKey(fileobj, fd, events, data), a named tuple; data are the handles for reading and writing.
         let parts = reader.items(key, 4).unwrap_or_default();
         let own_fd = own.is_some_and(|socket| parts.first() == Some(&socket));
         let number = reader.int(fd).ok().and_then(|n| i32::try_from(n).ok());
         if own_fd || number.is_some() && number == own.and_then(|s| socket_fd(reader, s)) {
             continue;
         }
-        fds.extend(number);
-        callbacks.extend(parts.get(3));
+        let handles = parts
+            .get(3)
+            .and_then(|data| reader.items(*data, 2).ok())
+            .unwrap_or_default();
+        let handles = handles.into_iter().filter_map(|handle| reader.some(handle));
+        let callbacks = handles.flat_map(|handle| {
+            ["_callback", "_args"]
+                .into_iter()
+                .filter_map(move |part| reader.some_attribute(handle, part))
+        });
+        sources.extend(number.map(|fd| Source {
+            fd: Some(fd),
+            callbacks: callbacks.collect(),
+        }));
     }
-    fds.sort_unstable();
-    fds
+    sources.sort_by_key(|source| source.fd);
+    sources
 }
 
 /// `sock_fd` of a `socket.socket` (Modules/socketmodule.h: straight behind the object's header).

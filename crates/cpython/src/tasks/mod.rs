@@ -7,13 +7,14 @@
 mod callbacks;
 mod find;
 mod future;
+mod limits;
 mod loops;
 pub mod primitives;
 mod waits;
 
 pub use find::{Found, find};
 pub use future::{Future, is_future, is_task};
-pub use loops::event_loops;
+pub use loops::{Source, event_loops};
 
 use crate::frame::RawFrame;
 use crate::generator::{AwaitChain, GeneratorState, await_chain, generator_state};
@@ -21,7 +22,8 @@ use crate::interpreter::Interp;
 use crate::reader::Reader;
 use crate::render::RenderLimits;
 use crate::sync::Origins;
-use snapshot::{Address, FutureState, SyncObject, Task, TaskState};
+use snapshot::{Address, FutureState, SyncObject, SyncState, Task, TaskState};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 /// Longest name of a task that is read.
@@ -36,6 +38,8 @@ pub struct TaskSeen {
     pub frames: Vec<RawFrame>,
     /// The coroutine.
     pub coroutine: Address,
+    /// What is called when it is done.
+    pub callbacks: Vec<Address>,
 }
 
 /// What asyncio is doing in one interpreter.
@@ -47,8 +51,12 @@ pub struct TaskReport {
     pub objects: Vec<SyncObject>,
     /// Which task the thread of this `get_ident()` runs a step of.
     pub running: HashMap<u64, Address>,
-    /// Each loop and what it will call by itself: functions, their arguments, handles.
-    pub loops: Vec<(Address, Vec<Address>)>,
+    /// Each loop and what it will call by itself.
+    pub loops: Vec<(Address, Vec<Source>)>,
+    /// The `concurrent.futures.Future`s that futures and tasks follow or are followed by.
+    pub foreign: Vec<Address>,
+    /// Those of them that are to be brought by a loop which has not begun with it.
+    pub brought: Vec<(Address, Address)>,
     /// What could not be read.
     pub notes: Vec<String>,
 }
@@ -82,12 +90,16 @@ pub fn inspect(
             task.task.waits_for = waits::wait_of(reader, origins, task, &mut objects);
         }
     }
-    awaited_by(reader, &mut seen, &mut objects);
+    limits::spread(reader, origins, &mut seen);
+    report.foreign = awaited_by(reader, origins, &mut seen, &mut objects);
     for (ident, task) in &found.running {
         report.running.insert(*ident, *task);
     }
     for (address, event_loop) in loops {
-        report.loops.push((address, event_loop.callbacks));
+        report.loops.push((address, event_loop.sources));
+        report.foreign.extend(&event_loop.brings);
+        let brought = event_loop.brings.iter().map(|future| (*future, address));
+        report.brought.extend(brought);
         objects.insert(address, event_loop.object);
     }
     report.objects = objects.into_values().collect();
@@ -145,6 +157,7 @@ fn one_task(
         task,
         frames: chain.frames,
         coroutine,
+        callbacks: future.callbacks,
     })
 }
 
@@ -173,12 +186,14 @@ fn coroutine_name(reader: &Reader<'_>, coroutine: Address) -> String {
     })
 }
 
-/// Fills `awaited_by` and the futures' `wakes`, following callbacks from each awaited future outwards.
+/// Fills `awaited_by` and the futures' `wakes`, following callbacks from each awaited future outwards. Gives the
+/// `concurrent.futures.Future`s met.
 fn awaited_by(
     reader: &Reader<'_>,
+    origins: &Origins,
     seen: &mut [TaskSeen],
     objects: &mut BTreeMap<Address, SyncObject>,
-) {
+) -> Vec<Address> {
     let names: HashMap<Address, String> = seen
         .iter()
         .map(|t| (t.task.address, t.task.name.clone()))
@@ -186,27 +201,74 @@ fn awaited_by(
     let mut starts: Vec<Address> = seen.iter().map(|t| t.task.address).collect();
     starts.extend(seen.iter().filter_map(|t| t.task.awaiting));
     let wakes = callbacks::wakes_from(reader, &starts);
-    for task in seen.iter_mut() {
-        let waiting =
-            callbacks::tasks_woken(&wakes, task.task.address, &|at| names.contains_key(&at));
+    let waiting: Vec<Vec<Address>> = seen
+        .iter()
+        .map(|t| callbacks::tasks_woken(&wakes, t.task.address, &|at| names.contains_key(&at)))
+        .collect();
+    place_without_frames(reader, origins, seen, &waiting);
+    for (task, waiting) in seen.iter_mut().zip(waiting) {
         task.task.awaited_by = waiting
             .iter()
             .filter_map(|at| names.get(at).cloned())
             .collect();
+        if let Some(wait) = &mut task.task.waits_for {
+            waits::complete_any_of(reader, wait, &wakes);
+        }
     }
+    let mut foreign = Vec::new();
     for (address, woken) in wakes {
-        let object = objects.entry(address);
-        let object = match object {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                match Future::read(reader, address) {
-                    Some(future) => entry.insert(future.object()),
-                    None => continue,
+        let object = match objects.entry(address) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => match Future::read(reader, address) {
+                Some(future) => entry.insert(future.object(reader)),
+                None => {
+                    if callbacks::is_foreign_future(reader, address) {
+                        foreign.push(address);
+                    }
+                    continue;
                 }
-            }
+            },
         };
         object.wakes.extend(woken);
         object.wakes.sort_unstable();
         object.wakes.dedup();
+        if let SyncState::AsyncFuture {
+            follows: Some(source),
+            ..
+        } = object.state
+        {
+            foreign.push(source);
+        }
+    }
+    foreign
+}
+
+/// Gives the waits of tasks without a frame of the program's own the places where such tasks are waited for.
+fn place_without_frames(
+    reader: &Reader<'_>,
+    origins: &Origins,
+    seen: &mut [TaskSeen],
+    waiting: &[Vec<Address>],
+) {
+    let position: HashMap<Address, usize> = seen
+        .iter()
+        .enumerate()
+        .map(|(at, task)| (task.task.address, at))
+        .collect();
+    for (at, waiting) in waiting.iter().enumerate() {
+        let Some(task) = seen.get(at) else { continue };
+        if waits::program_frame(origins, &task.frames).is_some() {
+            continue;
+        }
+        let Some(mut wait) = task.task.waits_for.clone() else {
+            continue;
+        };
+        let other = waiting.first().and_then(|other| position.get(other));
+        if let Some(other) = other.and_then(|other| seen.get(*other)) {
+            waits::place_at(reader, origins, &mut wait, &other.frames);
+            if let Some(task) = seen.get_mut(at) {
+                task.task.waits_for = Some(wait);
+            }
+        }
     }
 }

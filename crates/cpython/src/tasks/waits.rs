@@ -6,8 +6,11 @@ use super::primitives;
 use crate::frame::RawFrame;
 use crate::reader::Reader;
 use crate::sync::Origins;
-use snapshot::{Address, Certainty, Kind, Operation, Origin, Place, SyncObject, Timeout, Wait};
-use std::collections::BTreeMap;
+use snapshot::{
+    Address, Certainty, FutureState, Kind, Operation, Origin, Place, SyncObject, SyncState,
+    Timeout, Wait,
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most futures of one `asyncio.wait` that are read.
 const ANY_OF_MAX: usize = 1000;
@@ -56,6 +59,8 @@ const fn rule(
 
 const LOCKS: &str = "asyncio/locks.py";
 const QUEUES: &str = "asyncio/queues.py";
+const TASKS: &str = "asyncio/tasks.py";
+const GROUPS: &str = "asyncio/taskgroups.py";
 const STREAMS: &str = "asyncio/streams.py";
 const SELECTOR: &str = "asyncio/selector_events.py";
 const BASE: &str = "asyncio/base_events.py";
@@ -79,9 +84,9 @@ const RULES: &[Rule] = &[
     rule(QUEUES, "get", "", Kind::Queue, Operation::Get, Of::Receiver),
     rule(QUEUES, "put", "", Kind::Queue, Operation::Put, Of::Receiver),
     rule(QUEUES, "join", "", Kind::Queue, Operation::Join, Of::Receiver),
-    rule("asyncio/tasks.py", "sleep", "", Kind::Timer, Operation::Sleep, Of::Nothing),
-    rule("asyncio/taskgroups.py", "__aexit__", "", Kind::Future, Operation::Await, Of::Awaited),
-    rule("asyncio/taskgroups.py", "_aexit", "", Kind::Future, Operation::Await, Of::Awaited),
+    rule(TASKS, "sleep", "", Kind::Timer, Operation::Sleep, Of::Nothing),
+    rule(GROUPS, "__aexit__", "", Kind::Future, Operation::Await, Of::Awaited),
+    rule(GROUPS, "_aexit", "", Kind::Future, Operation::Await, Of::Awaited),
     rule(STREAMS, "drain", "", Kind::Socket, Operation::Write, Of::Nothing),
     rule(STREAMS, "wait_closed", "", Kind::Socket, Operation::Other, Of::Nothing),
     rule(STREAMS, "open_connection", "", Kind::Socket, Operation::Connect, Of::Nothing),
@@ -109,7 +114,9 @@ pub(super) fn wait_of(
 ) -> Option<Wait> {
     let awaited = seen.task.awaiting?;
     if let Some(future) = Future::read(reader, awaited) {
-        objects.entry(awaited).or_insert_with(|| future.object());
+        objects
+            .entry(awaited)
+            .or_insert_with(|| future.object(reader));
     }
     let mut wait = Wait {
         kind: if is_task(reader, awaited) {
@@ -137,18 +144,10 @@ pub(super) fn wait_of(
         library_frame(reader, origins, frame, awaited, &mut wait, objects);
     }
     let innermost = seen.frames.first().map(place_of);
-    let program = seen
-        .frames
-        .iter()
-        .find(|f| origins.origin_of(&f.code.file) == Origin::Program)
-        .map(place_of);
+    let program = program_frame(origins, &seen.frames).map(place_of);
     wait.place = program.or_else(|| innermost.clone()).unwrap_or_default();
     wait.inner = innermost.filter(|place| *place != wait.place);
-    if seen
-        .frames
-        .iter()
-        .any(|frame| limits(reader, origins, frame))
-    {
+    if super::limits::limit_of(reader, origins, &seen.frames).is_some() {
         wait.timeout = Timeout::Limited;
     }
     name_of_asyncio(reader, seen, origins, &mut wait);
@@ -167,14 +166,31 @@ fn library_frame(
         return;
     };
     let receiver = frame.local(reader, "self");
-    if path == "asyncio/tasks.py" && matches!(&*frame.code.name, "wait" | "_wait") {
+    if path == TASKS && &*frame.code.name == "_wait_for_one" {
+        // Whatever fills `as_completed`'s queue, each of its futures is what is waited for.
+        wait.inner_address = wait.address.take();
+        (wait.kind, wait.operation) = (Kind::Future, Operation::Wait);
+        wait.evidence = "its coroutine stands in asyncio's as_completed".to_owned();
+        let timer = receiver.and_then(|this| reader.some_attribute(this, "_timeout_handle"));
+        if timer.is_some() {
+            wait.timeout = Timeout::Limited;
+        }
+        return;
+    }
+    if path == TASKS && matches!(&*frame.code.name, "wait" | "_wait") {
+        (wait.kind, wait.operation) = (Kind::Future, Operation::Wait);
+        let first = frame
+            .local(reader, "return_when")
+            .and_then(|when| reader.string(when, 32).ok())
+            .is_some_and(|when| when == "FIRST_COMPLETED");
+        if !first {
+            needs_all(objects, awaited);
+            return;
+        }
         let set = frame
             .local(reader, "fs")
-            .map(|fs| reader.set_items(fs, ANY_OF_MAX).unwrap_or_default())
-            .unwrap_or_default();
-        wait.any_of = set;
-        wait.kind = Kind::Future;
-        wait.operation = Operation::Wait;
+            .map(|fs| reader.set_items(fs, ANY_OF_MAX).unwrap_or_default());
+        wait.any_of = set.unwrap_or_default();
         for future in wait
             .any_of
             .iter()
@@ -182,7 +198,7 @@ fn library_frame(
         {
             objects
                 .entry(future.address)
-                .or_insert_with(|| future.object());
+                .or_insert_with(|| future.object(reader));
         }
         return;
     }
@@ -194,13 +210,24 @@ fn library_frame(
     let Some(rule) = RULES.iter().find(fits) else {
         return;
     };
-    (wait.kind, wait.operation) = (rule.kind, rule.operation);
+    // A condition's lock is taken again after the wait.
+    let retakes = rule.kind == Kind::Condition
+        && wait.kind == Kind::Lock
+        && receiver.and_then(|at| reader.some_attribute(at, "_lock")) == wait.address;
+    wait.kind = rule.kind;
+    if !retakes {
+        wait.operation = rule.operation;
+    }
     wait.evidence = format!(
         "its coroutine stands in asyncio's {}",
         &*frame.code.qualname
     );
     match rule.of {
-        Of::Awaited => {}
+        Of::Awaited => {
+            if rule.file == GROUPS {
+                needs_all(objects, awaited);
+            }
+        }
         Of::Nothing => {
             wait.inner_address = Some(awaited);
             wait.address = None;
@@ -222,28 +249,42 @@ fn library_frame(
     }
 }
 
+/// Of a wait in `as_completed`: the futures whose end fills its queue.
+pub(super) fn complete_any_of(
+    reader: &Reader<'_>,
+    wait: &mut Wait,
+    wakes: &BTreeMap<Address, BTreeSet<Address>>,
+) {
+    let (Kind::Future, Operation::Wait, Some(queue)) =
+        (wait.kind, wait.operation, wait.inner_address)
+    else {
+        return;
+    };
+    let fills = wakes.iter().filter(|(_, woken)| woken.contains(&queue));
+    wait.any_of = fills
+        .map(|(future, _)| *future)
+        .filter(|at| Future::read(reader, *at).is_some_and(|f| f.state == FutureState::Pending))
+        .take(ANY_OF_MAX)
+        .collect();
+    let timed = |at: &Address| super::callbacks::has_timer(reader, *at);
+    if wait.any_of.iter().any(timed) {
+        wait.timeout = Timeout::Limited;
+    }
+}
+
+/// The future is done only when all that wake it are.
+fn needs_all(objects: &mut BTreeMap<Address, SyncObject>, future: Address) {
+    if let Some(SyncState::AsyncFuture { all, .. }) =
+        objects.get_mut(&future).map(|object| &mut object.state)
+    {
+        *all = true;
+    }
+}
+
 fn is_a(reader: &Reader<'_>, object: Address, class: &str) -> bool {
     ["asyncio.locks", "asyncio.queues"]
         .iter()
         .any(|module| reader.is_instance(object, module, class))
-}
-
-/// Whether a frame of the chain ends the wait by itself: `wait_for` with a timeout (up to 3.11), a
-/// `asyncio.timeout` block that has a deadline (3.11+).
-fn limits(reader: &Reader<'_>, origins: &Origins, frame: &RawFrame) -> bool {
-    let library = origins.stdlib_path(&frame.code.file);
-    if library.as_deref() == Some("asyncio/tasks.py")
-        && matches!(&*frame.code.name, "wait_for" | "wait" | "_wait")
-    {
-        return frame
-            .local(reader, "timeout")
-            .is_some_and(|t| !reader.is_none(t));
-    }
-    crate::sync::managers_of_frame(reader, frame).into_iter().any(|manager| {
-        reader.is_instance(manager, "asyncio.timeouts", "Timeout") && reader.some_attribute(manager, "_when").is_some()
-            // async_timeout, as aiohttp and older code use it.
-            || reader.is_instance(manager, "async_timeout", "Timeout") && reader.some_attribute(manager, "_deadline").is_some()
-    })
 }
 
 /// The descriptor behind a stream's reader or writer.
@@ -271,9 +312,30 @@ fn place_of(frame: &RawFrame) -> Place {
 /// The expression that names the thing in the program's own frame.
 fn name_of_asyncio(reader: &Reader<'_>, seen: &TaskSeen, origins: &Origins, wait: &mut Wait) {
     let Some(wanted) = wait.address else { return };
-    let frame = seen
-        .frames
-        .iter()
-        .find(|f| origins.origin_of(&f.code.file) == Origin::Program);
+    let frame = program_frame(origins, &seen.frames);
     wait.name = frame.and_then(|frame| crate::sync::name_in_frame(reader, frame, wanted));
+}
+
+pub(super) fn program_frame<'f>(origins: &Origins, frames: &'f [RawFrame]) -> Option<&'f RawFrame> {
+    frames
+        .iter()
+        .find(|frame| origins.origin_of(&frame.code.file) == Origin::Program)
+}
+
+/// Places the wait of a task that has no frame of the program's own (`create_task(queue.get())`) where the program waits for
+/// the task: `awaiting` are the frames of a task that does so.
+pub(super) fn place_at(
+    reader: &Reader<'_>,
+    origins: &Origins,
+    wait: &mut Wait,
+    awaiting: &[RawFrame],
+) {
+    let Some(frame) = program_frame(origins, awaiting) else {
+        return;
+    };
+    let inner = std::mem::replace(&mut wait.place, place_of(frame));
+    wait.inner.get_or_insert(inner);
+    if let (None, Some(wanted)) = (&wait.name, wait.address) {
+        wait.name = crate::sync::name_in_frame(reader, frame, wanted);
+    }
 }
