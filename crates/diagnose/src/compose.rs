@@ -10,7 +10,7 @@ use snapshot::{Certainty, Kind, Operation, Snapshot, ThreadState};
 use std::collections::BTreeSet;
 
 /// How many followers' edges a finding tells; the rest wait in the same way.
-const FOLLOWERS_MAX: usize = 200;
+const FOLLOWERS_MAX: usize = 10_000;
 
 /// The finding of a root; `None` when it is no fault, or a later look shows that it was not stuck.
 pub(crate) fn finding(

@@ -1,17 +1,16 @@
 //! A report told to a person: structured lines that a front end prints and colours.
 
-use crate::report::{Edge, Finding, Party, Report};
-use crate::words;
-use snapshot::{Address, Certainty, Frame, Origin, Place, Process, Snapshot, ThreadState};
+mod healthy;
+mod stacks;
 
-/// How many stacks of a finding are shown.
-const STACKS_MAX: usize = 12;
-/// How many frames of a stack are shown.
-const FRAMES_MAX: usize = 12;
-/// How many edges of a finding are shown.
-const EDGES_MAX: usize = 40;
-/// How many waits of a healthy program are shown.
-const WAITS_MAX: usize = 10;
+use crate::report::{Edge, Finding, Report};
+use crate::words;
+use snapshot::{Certainty, Place, Snapshot};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// How many rows of a finding's table are shown.
+const ROWS_MAX: usize = 40;
 /// How wide a column of the table may get, in characters.
 const COLUMN_MAX: usize = 44;
 
@@ -26,6 +25,8 @@ pub enum Role {
     Place,
     /// A line of the program's source.
     Source,
+    /// What is there for whoever wants to know more.
+    Aside,
     /// What a reader should see first in its section.
     Emphasis,
     /// Nothing: a gap between sections.
@@ -95,7 +96,7 @@ pub fn explain(
 ) -> Text {
     let mut text = Text::default();
     if report.findings.is_empty() {
-        healthy(&mut text, snapshot);
+        healthy::tell(&mut text, snapshot);
     }
     for finding in &report.findings {
         text.gap();
@@ -108,65 +109,6 @@ pub fn explain(
         }
     }
     text
-}
-
-fn healthy(text: &mut Text, snapshot: &Snapshot) {
-    text.add(Role::Heading, 0, "ok: all that waits can still go on.");
-    let several = snapshot.processes.len() > 1;
-    let waiting = snapshot
-        .processes
-        .iter()
-        .flat_map(|p| p.threads.iter().map(move |t| (p, t)));
-    let mut left_out = 0usize;
-    let mut shown = 0;
-    for (process, thread) in waiting {
-        let Some(wait) = thread
-            .waits_for
-            .as_ref()
-            .filter(|_| thread.state != ThreadState::Idle)
-        else {
-            continue;
-        };
-        if shown == WAITS_MAX {
-            left_out += 1;
-            continue;
-        }
-        shown += 1;
-        let party = Party {
-            pid: Some(process.pid),
-            thread: Some(thread.name.clone()),
-            ..Party::default()
-        };
-        let edge = Edge {
-            waiter: party.clone(),
-            waits_for: crate::report::Target {
-                kind: wait.kind,
-                address: wait.address,
-                name: wait.name.clone(),
-                place: wait.place.clone(),
-                inner: None,
-            },
-            held_by: None,
-            certainty: Certainty::Certain,
-            evidence: String::new(),
-        };
-        let told = words::Told {
-            edge,
-            operation: wait.operation,
-        };
-        let who = words::who(&party, several);
-        let at = in_place(&wait.place)
-            .map(|p| format!(", {p}"))
-            .unwrap_or_default();
-        text.add(
-            Role::Plain,
-            2,
-            format!("{who} waits {}{at}", words::thing(&told)),
-        );
-    }
-    if left_out > 0 {
-        text.add(Role::Plain, 2, format!("and {left_out} more threads wait"));
-    }
 }
 
 fn explain_finding(
@@ -190,7 +132,7 @@ fn explain_finding(
         table(text, finding, snapshot.processes.len() > 1);
     }
     text.gap();
-    stacks(text, finding, snapshot, source);
+    stacks::tell(text, finding, snapshot, source);
 }
 
 /// `bank.py:12 in transfer()`
@@ -203,16 +145,54 @@ fn in_place(place: &Place) -> Option<String> {
     })
 }
 
-fn table(text: &mut Text, finding: &Finding, several: bool) {
-    let rows: Vec<[String; 3]> = finding
+/// One line of the table: an edge, and how many more are like it.
+struct Row<'f> {
+    edge: &'f Edge,
+    cells: [String; 3],
+    more: usize,
+}
+
+/// The knot's own edges one by one; those behind them that differ by their waiter alone are folded together.
+/// Returns the number of rows of the knot too.
+fn rows(finding: &Finding, several: bool) -> (Vec<Row<'_>>, usize) {
+    let (own, behind) = finding
         .edges
-        .iter()
-        .take(EDGES_MAX)
-        .map(|e| row(e, several))
-        .collect();
+        .split_at(finding.knot_edges.min(finding.edges.len()));
+    let row = |edge| Row {
+        edge,
+        cells: cells(edge, several),
+        more: 0,
+    };
+    let mut rows: Vec<Row<'_>> = own.iter().map(row).collect();
+    let count = rows.len();
+    let mut index = HashMap::new();
+    for edge in behind {
+        let new = row(edge);
+        let like = (
+            new.cells[1].clone(),
+            new.cells[2].clone(),
+            &edge.waiter.place,
+        );
+        match index.entry(like) {
+            Entry::Vacant(place) => {
+                place.insert(rows.len());
+                rows.push(new);
+            }
+            Entry::Occupied(known) => rows[*known.get()].more += 1,
+        }
+    }
+    for row in rows.iter_mut().filter(|row| row.more > 0) {
+        row.cells[0] = format!("{} and {} more", row.cells[0], row.more);
+    }
+    (rows, count)
+}
+
+fn table(text: &mut Text, finding: &Finding, several: bool) {
+    let (rows, own) = rows(finding, several);
     let width = |column: usize| {
-        let cells = rows.iter().map(|r| r[column].chars().count());
-        cells.max().unwrap_or(0).min(COLUMN_MAX)
+        let cells = rows.iter().take(ROWS_MAX);
+        let widths = cells.map(|r| r.cells[column].chars().count());
+        widths.max().unwrap_or(0).min(COLUMN_MAX)
     };
     let (first, second) = (width(0).max("who".len()), width(1).max("waits for".len()));
     text.add(
@@ -220,11 +200,11 @@ fn table(text: &mut Text, finding: &Finding, several: bool) {
         2,
         format!("{:first$}  {:second$}  held by", "who", "waits for"),
     );
-    for (number, (edge, row)) in finding.edges.iter().zip(&rows).enumerate() {
-        if number == finding.knot_edges && number > 0 {
+    for (number, Row { edge, cells, .. }) in rows.iter().take(ROWS_MAX).enumerate() {
+        if number == own && number > 0 {
             text.add(Role::Plain, 2, "behind them:");
         }
-        let role = if number < finding.knot_edges {
+        let role = if number < own {
             Role::Emphasis
         } else {
             Role::Plain
@@ -232,40 +212,45 @@ fn table(text: &mut Text, finding: &Finding, several: bool) {
         text.add(
             role,
             2,
-            format!("{:first$}  {:second$}  {}", row[0], row[1], row[2]),
+            format!("{:first$}  {:second$}  {}", cells[0], cells[1], cells[2]),
         );
-        if let Some(place) = in_place(&edge.waiter.place) {
-            text.add(Role::Place, 6, format!("waits at {place}"));
-        }
-        if let Some(holder) = &edge.held_by {
-            let verb = if holder.ended {
-                "was last at"
-            } else {
-                "took it at"
-            };
-            let lock = words::is_lock(edge.waits_for.kind);
-            let other = words::who(&holder.party, several);
-            let verb = if lock || holder.ended { verb } else { "is at" };
-            if let Some(place) = in_place(&holder.party.place) {
-                text.add(Role::Place, 6, format!("{other} {verb} {place}"));
-            }
-        }
-        if !edge.evidence.is_empty() {
-            let sure = if edge.certainty == Certainty::Probable {
-                "probable: "
-            } else {
-                ""
-            };
-            text.add(Role::Plain, 6, format!("{sure}{}", edge.evidence));
-        }
+        details(text, edge, several);
     }
-    let more = finding.edges.len().saturating_sub(EDGES_MAX);
+    let more = rows.iter().skip(ROWS_MAX).map(|row| 1 + row.more);
+    let more: usize = more.sum();
     if more > 0 {
         text.add(Role::Plain, 2, format!("and {more} more"));
     }
 }
 
-fn row(edge: &Edge, several: bool) -> [String; 3] {
+/// Where the two of an edge are, and how it is known.
+fn details(text: &mut Text, edge: &Edge, several: bool) {
+    if let Some(place) = in_place(&edge.waiter.place) {
+        text.add(Role::Place, 6, format!("waits at {place}"));
+    }
+    if let Some(holder) = &edge.held_by {
+        let verb = if holder.ended {
+            "was last at"
+        } else {
+            "took it at"
+        };
+        let lock = words::is_lock(edge.waits_for.kind);
+        let other = words::who(&holder.party, several);
+        let verb = if lock || holder.ended { verb } else { "is at" };
+        if let Some(place) = in_place(&holder.party.place) {
+            text.add(Role::Place, 6, format!("{other} {verb} {place}"));
+        }
+    }
+    if !edge.evidence.is_empty() {
+        let sure = match edge.certainty {
+            Certainty::Certain => "",
+            Certainty::Probable => " (probable)",
+        };
+        text.add(Role::Aside, 6, format!("evidence{sure}: {}", edge.evidence));
+    }
+}
+
+fn cells(edge: &Edge, several: bool) -> [String; 3] {
     let kind = serde_word(edge.waits_for.kind);
     let thing = match &edge.waits_for.name {
         Some(name) => format!("{kind} {name}"),
@@ -307,104 +292,5 @@ fn serde_word(kind: snapshot::Kind) -> String {
         | Kind::Descriptors
         | Kind::Unknown => format!("{kind:?}").to_lowercase(),
         _ => format!("{kind:?}"),
-    }
-}
-
-/// The stacks of all who have a part in the finding.
-fn stacks(
-    text: &mut Text,
-    finding: &Finding,
-    snapshot: &Snapshot,
-    source: &dyn Fn(&str, u32) -> Option<String>,
-) {
-    let several = snapshot.processes.len() > 1;
-    let waiters = finding.edges.iter().map(|e| &e.waiter);
-    let holders = finding
-        .edges
-        .iter()
-        .filter_map(|e| e.held_by.as_ref())
-        .filter(|h| !h.ended)
-        .map(|h| &h.party);
-    let mut seen: Vec<(Option<u32>, Option<u32>, Option<&str>)> = Vec::new();
-    for party in waiters.chain(holders).chain(&finding.places) {
-        let key = (party.pid, party.tid, party.task.as_deref());
-        if seen.contains(&key) || seen.len() == STACKS_MAX {
-            continue;
-        }
-        seen.push(key);
-        let Some(frames) = frames_of(snapshot, party).filter(|f| !f.is_empty()) else {
-            continue;
-        };
-        let tid = party
-            .tid
-            .map(|t| format!(" (thread {t})"))
-            .unwrap_or_default();
-        text.gap();
-        text.add(
-            Role::Heading,
-            0,
-            format!("{}{tid}:", words::who(party, several)),
-        );
-        stack(text, frames, source);
-    }
-}
-
-fn frames_of<'s>(snapshot: &'s Snapshot, party: &Party) -> Option<&'s [Frame]> {
-    let process = snapshot
-        .processes
-        .iter()
-        .find(|p| Some(p.pid) == party.pid)?;
-    let thread = process.threads.iter().find(|t| Some(t.tid) == party.tid);
-    let task = party.task.as_ref().and_then(|name| {
-        let named = |address: Option<Address>| match address {
-            Some(address) => process
-                .tasks
-                .iter()
-                .find(|t| t.address == address && t.name == *name),
-            None => None,
-        };
-        // A running task's frames are its thread's.
-        match named(thread.and_then(|t| t.running_task)) {
-            Some(_) => None,
-            None => own_task(process, name),
-        }
-    });
-    match task {
-        Some(task) => Some(&task.frames),
-        None => thread.map(|t| &t.frames[..]),
-    }
-}
-
-fn own_task<'s>(process: &'s Process, name: &str) -> Option<&'s snapshot::Task> {
-    process.tasks.iter().find(|t| t.name == name)
-}
-
-fn stack(text: &mut Text, frames: &[Frame], source: &dyn Fn(&str, u32) -> Option<String>) {
-    // Above the program's own innermost frame, the library's frames say little.
-    let first_own = frames
-        .iter()
-        .position(|f| f.origin == Origin::Program && !f.native)
-        .unwrap_or(0);
-    if first_own > 0
-        && let Some(inner) = frames.first()
-    {
-        let place = in_place(&inner.place()).unwrap_or_default();
-        text.add(Role::Place, 2, format!("(innermost: {place})"));
-    }
-    for frame in frames.iter().skip(first_own).take(FRAMES_MAX) {
-        let Some(place) = in_place(&frame.place()) else {
-            continue;
-        };
-        text.add(Role::Place, 2, place);
-        if frame.line > 0
-            && !frame.native
-            && let Some(line) = source(&frame.file, frame.line)
-        {
-            text.add(Role::Source, 6, line.trim());
-        }
-    }
-    let more = frames.len().saturating_sub(first_own + FRAMES_MAX);
-    if more > 0 {
-        text.add(Role::Plain, 2, format!("and {more} more frames"));
     }
 }

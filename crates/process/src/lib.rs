@@ -40,6 +40,7 @@ pub mod proc;
 mod sockets;
 pub mod store;
 pub mod syscalls;
+pub mod terminal;
 mod text;
 pub mod threads;
 

@@ -106,7 +106,7 @@ pub fn text(snapshot: &Snapshot, report: &Report, paint: Paint) -> String {
             process.pid,
             words::command(&process.command)
         );
-        let _ = writeln!(out, "{}", paint.text(Role::Strong, &title));
+        out.push_str(&paint.lines(Role::Strong, 0, &title));
         let mut facts = vec![
             words::python(process),
             words::count(process.threads.len(), "thread"),
@@ -138,21 +138,18 @@ pub fn text(snapshot: &Snapshot, report: &Report, paint: Paint) -> String {
 
 fn render(out: &mut String, text: &Text, report: &Report, paint: Paint) {
     for line in &text.lines {
-        let painted = match line.role {
-            Told::Heading => paint.text(
-                if report.is_fault() {
-                    Role::Bad
-                } else {
-                    Role::Strong
-                },
-                &line.text,
-            ),
-            Told::Emphasis => paint.text(Role::Strong, &line.text),
-            Told::Place => paint.text(Role::Place, &line.text),
-            Told::Source => paint.text(Role::Faint, &line.text),
-            Told::Plain | Told::Blank => crate::paint::harmless(&line.text),
+        if line.text.is_empty() {
+            out.push('\n');
+            continue;
+        }
+        let role = match line.role {
+            Told::Heading if report.is_fault() => Role::Bad,
+            Told::Heading | Told::Emphasis => Role::Strong,
+            Told::Place => Role::Place,
+            Told::Source | Told::Aside => Role::Faint,
+            Told::Plain | Told::Blank => Role::Plain,
         };
-        let _ = writeln!(out, "{}{painted}", " ".repeat(line.indent));
+        out.push_str(&paint.lines(role, line.indent, &line.text));
     }
 }
 

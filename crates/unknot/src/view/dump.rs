@@ -3,9 +3,12 @@
 use super::words;
 use crate::paint::{Paint, Role, harmless};
 use snapshot::{
-    Frame, GilState, Hold, Process, Snapshot, Task, TaskState, Thread, ThreadState, Wait,
+    Certainty, Frame, GilState, Hold, Process, Snapshot, Task, TaskState, Thread, ThreadState, Wait,
 };
 use std::fmt::Write;
+
+/// How many threads are named above a stack that they share.
+const NAMES_MAX: usize = 6;
 
 /// What to show.
 #[derive(Debug, Clone, Copy)]
@@ -123,19 +126,16 @@ fn threads(out: &mut String, group: &[&Thread], show: Show, paint: Paint) {
     if group.len() > 1 {
         let names: Vec<String> = group
             .iter()
-            .take(12)
+            .take(NAMES_MAX)
             .map(|t| format!("{} {}", t.tid, quoted(&t.name)))
             .collect();
-        let more = if group.len() > 12 {
-            format!(", and {} more", group.len() - 12)
+        let more = if group.len() > NAMES_MAX {
+            format!(" and {} more", group.len() - NAMES_MAX)
         } else {
             String::new()
         };
-        let _ = writeln!(
-            out,
-            "  {}",
-            paint.text(Role::Faint, &format!("{}{more}", names.join(", ")))
-        );
+        let names = format!("{}{more}", names.join(", "));
+        out.push_str(&paint.lines(Role::Faint, 2, &names));
     }
     waits_and_holds(out, first.waits_for.as_ref(), &first.holds, paint);
     if show.native {
@@ -169,9 +169,13 @@ fn waits_and_holds(out: &mut String, wait: Option<&Wait>, holds: &[Hold], paint:
         );
     }
     for hold in holds {
+        let sure = match hold.certainty {
+            Certainty::Certain => "",
+            Certainty::Probable => "probably ",
+        };
         let _ = writeln!(
             out,
-            "  holds {}",
+            "  {sure}holds {}",
             paint.text(Role::Thing, &words::hold(hold))
         );
     }

@@ -25,14 +25,14 @@ pub fn text(listing: &Listing, paint: Paint) -> String {
             version.to_owned()
         };
         let line = format!(
-            "{:>7}  {:<10}  {:>7}  {:>9}  {}",
+            "{:>7}  {:<10}  {:>7}  {:>9}  ",
             entry.pid,
             version,
             entry.threads,
-            cpu(entry.cpu_us),
-            words::command(&entry.command)
+            cpu(entry.cpu_us)
         );
-        let _ = writeln!(out, "{}", crate::paint::harmless(&line));
+        let command = crate::paint::harmless(&words::command(&entry.command));
+        let _ = writeln!(out, "{line}{}", paint.cut(line.len(), &command));
     }
     if listing.hidden > 0 {
         let note = format!(

@@ -75,7 +75,8 @@ pub fn wait(wait: &Wait) -> String {
     if let Some(child) = wait.child.filter(|c| *c > 0) {
         text.push_str(&format!(" [child {child}]"));
     }
-    if wait.timeout == Timeout::Limited {
+    // A timer ends by its nature.
+    if wait.timeout == Timeout::Limited && wait.kind != Kind::Timer {
         text.push_str(", for a limited time");
     }
     text.push_str(&format!(", at {}", place(&wait.place)));
@@ -89,13 +90,8 @@ pub fn hold(hold: &Hold) -> String {
     } else {
         ""
     };
-    let sure = if hold.certainty == snapshot::Certainty::Probable {
-        "probably "
-    } else {
-        ""
-    };
     format!(
-        "{sure}{}, taken at {}{given}",
+        "{}, taken at {}{given}",
         thing(hold.kind, hold.name.as_deref(), Some(hold.address)),
         place(&hold.place)
     )
