@@ -18,9 +18,8 @@ def trace(frame, event, argument):
 def refill():
     with till:  # @h2
         both_begun.wait()
-        for lock in [shelf]:
-            with shelf:  # @w1
-                pass
+        with shelf:  # @w1
+            pass
 
 
 def take():

@@ -8,6 +8,7 @@ pub mod containers;
 pub mod frame;
 pub mod generator;
 pub mod gil;
+pub mod greenlets;
 pub mod interpreter;
 pub mod layout;
 pub mod number;

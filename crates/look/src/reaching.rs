@@ -2,6 +2,7 @@
 
 use crate::opened::Opened;
 use cpython::frame::RawFrame;
+use cpython::greenlets;
 use cpython::reach::{Question, Reached, Root, reach};
 use cpython::read::{RawTask, Reading};
 use cpython::signals;
@@ -133,6 +134,11 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
             })
             .collect();
     }
+    incomplete |= reading
+        .raw
+        .interpreters
+        .iter()
+        .any(|interp| greenlets::in_use(&reader, interp));
     process.reach_complete = !incomplete;
 }
 

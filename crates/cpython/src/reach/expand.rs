@@ -93,6 +93,7 @@ impl<'a> World<'a> {
             }
             Kind::Future => self.future(object, links)?,
             Kind::SimpleQueue => self.simple_queue(object, links)?,
+            Kind::Greenlet => links.partial = true,
             Kind::Thread | Kind::Instance => {}
             Kind::Opaque => self.words(object, links)?,
         }

@@ -36,6 +36,8 @@ pub(super) enum Kind {
     SimpleQueue,
     /// `threading.Thread`.
     Thread,
+    /// A greenlet: its stack cannot be read.
+    Greenlet,
     /// An instance of a class made in Python.
     Instance,
     /// Of a type made in C that is not known: every word that looks like an object counts.
@@ -146,6 +148,7 @@ fn kind_by_name(module: &str, name: &str) -> Option<Kind> {
         ("_asyncio", "Future" | "Task") => Kind::Future,
         ("_queue", "SimpleQueue") => Kind::SimpleQueue,
         ("threading", "Thread") => Kind::Thread,
+        ("greenlet", "greenlet") => Kind::Greenlet,
         _ => return None,
     })
 }
