@@ -1,7 +1,9 @@
 //! What two looks, or one at a loop's thread, show: the GIL kept, a loop blocked, a thread that spins.
 
 use crate::edges::{party, waiting_place};
+use crate::gates::{Gate, Knots};
 use crate::report::{Edge, Finding, FindingKind, Holder, Party, Target};
+use crate::roots::Root;
 use crate::words::{self, Told};
 use crate::world::{Actor, World};
 use snapshot::{
@@ -71,10 +73,32 @@ pub(crate) fn gil(
             .map(|(w, _)| Actor::Thread(p, w))
             .collect();
         if same && !waiters.is_empty() && switches.is_none_or(|(a, b)| a == b) {
+            let evidence = "two looks found the same holder in the same call";
             out.findings
-                .push(gil_finding(world, Actor::Thread(p, t), &waiters));
+                .push(gil_finding(world, Actor::Thread(p, t), &waiters, evidence));
         }
     }
+}
+
+/// The GIL's part in a cycle that it closes: its holder waits in native code for one who waits for the GIL.
+pub(crate) fn gil_in_cycle(knots: &Knots<'_, '_>, root: &Root) -> Option<Finding> {
+    let gil = root
+        .nodes
+        .iter()
+        .copied()
+        .find(|n| matches!(knots.gate_of.get(n), Some(Gate::Gil(..))))?;
+    let holder = knots.actor(knots.graph.needs(gil).first()?.node)?;
+    let members = root.knot.iter().chain(&root.followers).copied();
+    let waits = |actor: &Actor| match *actor {
+        Actor::Thread(p, t) => {
+            let waits = |t: &Thread| t.gil == GilState::Waits || t.state == ThreadState::Gil;
+            p == holder.process() && knots.world.thread(p, t).is_some_and(waits)
+        }
+        Actor::Task(..) => false,
+    };
+    let waiters: Vec<Actor> = members.filter(waits).collect();
+    let evidence = "its holder waits inside native code for one who waits for the GIL";
+    (!waiters.is_empty()).then(|| gil_finding(knots.world, holder, &waiters, evidence))
 }
 
 /// Whether the innermost frame is inside a call of a C function.
@@ -85,7 +109,7 @@ fn calls_native(thread: &Thread) -> bool {
         .is_some_and(|f| f.native || f.calls.is_some())
 }
 
-fn gil_finding(world: &World<'_>, holder: Actor, waiters: &[Actor]) -> Finding {
+fn gil_finding(world: &World<'_>, holder: Actor, waiters: &[Actor], evidence: &str) -> Finding {
     let culprit = party(world, holder, waiting_place(world, holder));
     let edges: Vec<Edge> = waiters
         .iter()
@@ -107,7 +131,7 @@ fn gil_finding(world: &World<'_>, holder: Actor, waiters: &[Actor]) -> Finding {
                     how: None,
                 }),
                 certainty: Certainty::Certain,
-                evidence: "two looks found the same holder in the same call".to_owned(),
+                evidence: evidence.to_owned(),
             }
         })
         .collect();

@@ -146,6 +146,7 @@ pub fn diagnose(now: &Snapshot, earlier: Option<&Snapshot>) -> Report {
     for root in &stuck.roots {
         if let Some(finding) = compose::finding(&knots, &stuck, root, earlier) {
             findings.push(finding);
+            findings.extend(lasting::gil_in_cycle(&knots, root));
             told.extend(root.knot.iter().chain(&root.followers));
             lasting.wants_second_look |=
                 earlier.is_none() && compose::wants_confirming(&knots, root);

@@ -205,9 +205,7 @@ impl Cores<'_, '_, '_> {
             .copied()
             .filter(|n| matches!(self.knots.gate_of.get(n), Some(Gate::Pool(..))))
             .collect();
-        if has(&|g| matches!(g, Gate::Gil(..))) {
-            FindingKind::GilHeld
-        } else if has(&|g| matches!(g, Gate::Descriptor { .. })) {
+        if has(&|g| matches!(g, Gate::Descriptor { .. })) {
             FindingKind::PipeDeadlock
         } else if !pools.is_empty() && self.are_all_workers(nodes, &pools) {
             FindingKind::PoolStarvation
