@@ -193,3 +193,8 @@ fn imports_logs_files_and_handlers() {
 fn odd_ways_to_wait_and_hold() {
     check_all("odd.py");
 }
+
+#[test]
+fn locks_taken_by_functions_that_have_returned() {
+    check_all("returned.py");
+}

@@ -46,7 +46,9 @@ mod with;
 #[cfg(test)]
 mod tests;
 
-pub use acquire::{AcquireSite, Taken};
+pub use acquire::{
+    AcquireSite, CallEffect, CallSite, Callees, LeftBehind, NoCallees, Subject, Taken,
+};
 pub use call::{Arguments, Callee, InFlight, Resolved};
 pub use dialect::{Dialect, PairOrder, StackRefs};
 pub use flow::{Analysis, Moment};

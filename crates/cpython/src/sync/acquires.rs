@@ -1,27 +1,28 @@
 //! Locks taken by `acquire()` and not by `with`: found by walking the function from the call to where it is now.
 
+use super::forms::{Form, form_of};
+use super::holds::{BY_STACK, Holder, Managed, is_locked, lock_of};
 use super::insight::{CodeNames, Insight};
-use crate::bytecode::{Taken, Value, ValueId, operator_text};
+use super::scope::Scope;
+use crate::bytecode::{Subject, Taken};
 use crate::code::CodeInfo;
 use crate::frame::RawFrame;
-use snapshot::Address;
+use snapshot::{Address, Certainty, Hold};
 
-/// Levels of an expression that are evaluated.
-const DEPTH_MAX: usize = 12;
 /// Most names of a function that are looked at.
 const NAMES_MAX: usize = 2000;
-/// Most entries of a dictionary that are searched.
-const ENTRIES_MAX: usize = 1000;
 
 /// A lock that a function has taken by calling its `acquire`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Acquired {
-    /// The object.
-    pub object: Address,
+    /// The object; `None` where the expression means something else by now.
+    pub object: Option<Address>,
     /// Its expression.
     pub name: Option<String>,
     /// Line of the call.
     pub line: u32,
+    /// Not every way to the current instruction has taken it, or it is this very instruction, that would take it again.
+    pub unsure: bool,
 }
 
 impl Insight<'_> {
@@ -43,12 +44,17 @@ impl Insight<'_> {
         let value = |id| analysis.value(id);
         taken
             .into_iter()
-            .filter(|taken| taken.taken != Taken::FileLock && !taken.rebound)
+            .filter(|taken| taken.taken != Taken::FileLock)
             .filter_map(|taken| {
+                let Subject::Expression(object) = taken.subject else {
+                    return None;
+                };
+                let now = || self.evaluate(Scope::Frame(frame), &value, object, 0);
                 Some(Acquired {
-                    object: self.evaluate(frame, &value, taken.object, 0)?,
-                    name: self.name_of(frame, &analysis, taken.object),
+                    object: if taken.rebound { None } else { now() },
+                    name: self.name_of(frame, &analysis, object),
                     line: code.line_at(taken.offset as usize).unwrap_or(0),
+                    unsure: !taken.on_every_path || taken.offset == moment.offset,
                 })
             })
             .collect()
@@ -57,133 +63,106 @@ impl Insight<'_> {
     /// A quick look that spares most functions the interpretation.
     fn may_acquire(&self, code: &CodeInfo) -> bool {
         *code.understood.may_acquire.get_or_init(|| {
-            (0..NAMES_MAX)
-                .map_while(|index| code.name_at(&self.reader, index).ok())
-                .any(|name| matches!(&*name, "acquire" | "acquire_lock" | "__enter__"))
+            let mut names =
+                (0..NAMES_MAX).map_while(|index| code.name_at(&self.reader, index).ok());
+            names.any(|name| {
+                matches!(
+                    &*name,
+                    "acquire" | "acquire_lock" | "__enter__" | "enter_context"
+                )
+            })
         })
     }
+}
 
-    /// The object that an expression of names, attributes and items is now.
-    fn evaluate(
+impl Holder<'_> {
+    /// What the program's own function took without `with`. The owner that a re-entrant lock names makes it certain.
+    /// `of_frame` is how many holds come before this frame's own.
+    pub(super) fn acquired(
         &self,
         frame: &RawFrame,
-        value: &dyn Fn(ValueId) -> Value,
-        id: ValueId,
-        depth: usize,
-    ) -> Option<Address> {
-        if depth > DEPTH_MAX {
-            return None;
+        within: &[RawFrame],
+        of_frame: usize,
+        holds: &mut Vec<Hold>,
+    ) {
+        if !self.is_own(frame) {
+            return;
         }
-        let reader = &self.reader;
-        let name = |index: u32| frame.code.name_at(reader, index as usize).ok();
-        match value(id) {
-            Value::Local(slot) | Value::Cell(slot) => frame.slot(reader, slot as usize),
-            Value::Global(index) => reader.dict_get(frame.globals, &name(index)?).ok()?,
-            Value::Name(index) => {
-                let name = name(index)?;
-                let local = frame
-                    .namespace
-                    .non_null()
-                    .and_then(|namespace| reader.dict_get(namespace, &name).ok()?);
-                local.or_else(|| reader.dict_get(frame.globals, &name).ok()?)
-            }
-            Value::Const(index) => frame.code.const_at(reader, index as usize).ok(),
-            Value::Attr { object, name: attr } => {
-                let object = self.evaluate(frame, value, object, depth + 1)?;
-                self.attribute_of(object, &name(attr)?)
-            }
-            Value::Item { object, index } => {
-                let object = self.evaluate(frame, value, object, depth + 1)?;
-                match self.number(frame, value, index, depth + 1) {
-                    Some(number) => self.item(object, number),
-                    None => {
-                        let index = self.evaluate(frame, value, index, depth + 1)?;
-                        self.item_by(object, index)
-                    }
-                }
-            }
-            _ => None,
-        }
-    }
-
-    /// The value of an index such as `(i + 1) % 5`, where it is a number.
-    fn number(
-        &self,
-        frame: &RawFrame,
-        value: &dyn Fn(ValueId) -> Value,
-        id: ValueId,
-        depth: usize,
-    ) -> Option<i64> {
-        match value(id) {
-            Value::Integer(number) => Some(number),
-            Value::Binary {
-                operator,
-                left,
-                right,
-            } if depth <= DEPTH_MAX => {
-                let left = self.number(frame, value, left, depth + 1)?;
-                let right = self.number(frame, value, right, depth + 1)?;
-                match operator_text(operator) {
-                    "+" => left.checked_add(right),
-                    "-" => left.checked_sub(right),
-                    "*" => left.checked_mul(right),
-                    // As Python has it: towards the divisor's sign.
-                    "%" if right > 0 => left.checked_rem_euclid(right),
-                    _ => None,
-                }
-            }
-            Value::Binary { .. } => None,
-            _ => {
-                let object = self.evaluate(frame, value, id, depth + 1)?;
-                self.reader.int(object).ok()
-            }
-        }
-    }
-
-    /// An attribute of an instance, a module or a class.
-    fn attribute_of(&self, object: Address, name: &str) -> Option<Address> {
-        let reader = &self.reader;
-        if let Ok(dict) = reader.module_dict(object) {
-            return reader.dict_get(dict, name).ok()?;
-        }
-        if let Ok(Some(value)) = reader.attribute(object, name) {
-            return Some(value);
-        }
-        if let Ok(Some(value)) = reader.class_attribute(object, name) {
-            return Some(value);
-        }
-        reader
-            .class_attribute(reader.type_of(object).ok()?, name)
-            .ok()?
-    }
-
-    fn item_by(&self, object: Address, index: Address) -> Option<Address> {
-        let reader = &self.reader;
-        if let Ok(number) = reader.int(index)
-            && let Some(item) = self.item(object, number)
-        {
-            return Some(item);
-        }
-        let key = reader.string(index, super::objects::NAME_CHARS).ok()?;
-        reader.dict_get(object, &key).ok()?
-    }
-
-    /// An item of a list or tuple, or of a dictionary with numbers for keys.
-    fn item(&self, object: Address, number: i64) -> Option<Address> {
-        let reader = &self.reader;
-        if let Ok(items) = reader.items(object, ENTRIES_MAX) {
-            let length = i64::try_from(items.len()).ok()?;
-            let at = if number < 0 {
-                number.checked_add(length)?
-            } else {
-                number
+        let sites = self.insight.acquired(frame);
+        for acquired in &sites {
+            let Some(object) = acquired.object else {
+                continue;
             };
-            return items.get(usize::try_from(at).ok()?).copied();
+            self.one_acquired(frame, (acquired, object), within, of_frame, holds);
         }
-        let entries = reader.dict_items(object, ENTRIES_MAX).ok()?;
-        entries
-            .into_iter()
-            .find(|(key, _)| reader.int(*key).is_ok_and(|key| key == number))
-            .map(|(_, value)| value)
+        // In a loop, the call that put a lock on the stack is known although its expression has moved on.
+        let mut lines: Vec<u32> = sites.iter().map(|site| site.line).collect();
+        lines.dedup();
+        if let [line] = lines.as_slice() {
+            for hold in entered(holds, of_frame) {
+                hold.place = self.insight.place(frame, Some(*line));
+            }
+        }
     }
+
+    fn one_acquired(
+        &self,
+        frame: &RawFrame,
+        (acquired, object): (&Acquired, Address),
+        within: &[RawFrame],
+        of_frame: usize,
+        holds: &mut Vec<Hold>,
+    ) {
+        let reader = &self.insight.reader;
+        let Some(form) = form_of(reader, object) else {
+            return;
+        };
+        let Some((lock, _)) = lock_of(reader, object, form) else {
+            return;
+        };
+        // A lock that does not say whether it is taken, as a semaphore, is taken here by its code alone.
+        let tells = !matches!(
+            form,
+            Form::Semaphore | Form::AsyncSemaphore | Form::AsyncLock | Form::AsyncCondition
+        );
+        if tells && !is_locked(reader, lock, self.ident) && !self.is_given_up(lock, within) {
+            return;
+        }
+        let place = self.insight.place(frame, Some(acquired.line));
+        // What an ExitStack holds was put there by this call.
+        if let Some(hold) = entered(holds, of_frame).find(|hold| hold.address == lock) {
+            hold.place = place;
+            hold.name = acquired.name.clone();
+            return;
+        }
+        let has_owner = matches!(form_of(reader, lock), Some(Form::RLock | Form::PythonRLock));
+        let managed = Managed {
+            object,
+            name: acquired.name.as_deref(),
+            place: &place,
+            evidence: format!(
+                "{}() took this {{}} by acquire() in line {}, and nothing on the way to line {} gives it back",
+                frame.code.name,
+                acquired.line,
+                frame.line().unwrap_or(0)
+            ),
+            certainty: if has_owner && self.ident.is_some() {
+                Certainty::Certain
+            } else {
+                Certainty::Probable
+            },
+            within,
+            own: true,
+        };
+        if acquired.unsure {
+            self.unsure.borrow_mut().push(lock);
+        }
+        self.lock(&managed, object, form, holds);
+    }
+}
+
+/// What a frame holds through an `ExitStack`; `of_frame` holds come before its own.
+fn entered(holds: &mut [Hold], of_frame: usize) -> impl Iterator<Item = &mut Hold> {
+    let own = holds.get_mut(of_frame..).unwrap_or_default().iter_mut();
+    own.filter(|hold| hold.evidence.starts_with(BY_STACK))
 }

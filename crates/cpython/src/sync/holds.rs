@@ -10,6 +10,7 @@ use crate::frame::RawFrame;
 use crate::generator::frames_of_generator;
 use crate::reader::Reader;
 use snapshot::{Address, Certainty, Hold, Kind, Origin, Place};
+use std::cell::RefCell;
 
 /// Managers within managers (generators, stacks, the program's own classes) that are looked into.
 const DEPTH_MAX: usize = 6;
@@ -17,6 +18,8 @@ const DEPTH_MAX: usize = 6;
 const CALLBACKS_MAX: usize = 200;
 /// Most attributes of the program's own managers that are looked at.
 const ATTRIBUTES_MAX: usize = 40;
+/// How the evidence of what an `ExitStack` holds begins.
+pub(super) const BY_STACK: &str = "entered through an ExitStack";
 
 /// What is held by a stack of frames.
 pub(super) struct Holder<'a> {
@@ -28,19 +31,21 @@ pub(super) struct Holder<'a> {
     pub ident: Option<u64>,
     /// Where it is at present.
     pub now: Place,
+    /// Of what is held by `acquire()`: what only some of the ways through the code have taken. Filled by [`Holder::holds`].
+    pub unsure: RefCell<Vec<Address>>,
 }
 
 /// A manager on its way to the locks in it.
-struct Managed<'b> {
-    object: Address,
-    name: Option<&'b str>,
-    place: &'b Place,
-    evidence: String,
-    certainty: Certainty,
+pub(super) struct Managed<'b> {
+    pub object: Address,
+    pub name: Option<&'b str>,
+    pub place: &'b Place,
+    pub evidence: String,
+    pub certainty: Certainty,
     /// Frames further in than the one that is in the block.
-    within: &'b [RawFrame],
+    pub within: &'b [RawFrame],
     /// Whether the block is the program's own.
-    own: bool,
+    pub own: bool,
 }
 
 impl Holder<'_> {
@@ -50,10 +55,11 @@ impl Holder<'_> {
         for (depth, frame) in self.frames.iter().enumerate().rev() {
             let blocks = self.insight.blocks(frame);
             let within = self.frames.get(..depth).unwrap_or_default();
+            let of_frame = holds.len();
             for block in blocks.iter().filter(|block| block.held) {
                 self.block(frame, depth, block, within, &mut holds);
             }
-            self.acquired(frame, within, &mut holds);
+            self.acquired(frame, within, of_frame, &mut holds);
         }
         holds
     }
@@ -99,52 +105,7 @@ impl Holder<'_> {
         self.manager(&managed, 0, holds);
     }
 
-    /// What the program's own function took without `with`. The owner that a re-entrant lock names makes it certain.
-    fn acquired(&self, frame: &RawFrame, within: &[RawFrame], holds: &mut Vec<Hold>) {
-        if !self.is_own(frame) {
-            return;
-        }
-        let reader = &self.insight.reader;
-        for acquired in self.insight.acquired(frame) {
-            let Some(form) = form_of(reader, acquired.object) else {
-                continue;
-            };
-            let Some((lock, _)) = lock_of(reader, acquired.object, form) else {
-                continue;
-            };
-            // A lock that does not say whether it is taken, as a semaphore, is taken here by its code alone.
-            let tells = !matches!(
-                form,
-                Form::Semaphore | Form::AsyncSemaphore | Form::AsyncLock | Form::AsyncCondition
-            );
-            if tells && !is_locked(reader, lock, self.ident) && !self.is_given_up(lock, within) {
-                continue;
-            }
-            let has_owner = matches!(form_of(reader, lock), Some(Form::RLock | Form::PythonRLock));
-            let place = self.insight.place(frame, Some(acquired.line));
-            let managed = Managed {
-                object: acquired.object,
-                name: acquired.name.as_deref(),
-                place: &place,
-                evidence: format!(
-                    "{}() took this {{}} by acquire() in line {}, and nothing on the way to line {} gives it back",
-                    frame.code.name,
-                    acquired.line,
-                    frame.line().unwrap_or(0)
-                ),
-                certainty: if has_owner && self.ident.is_some() {
-                    Certainty::Certain
-                } else {
-                    Certainty::Probable
-                },
-                within,
-                own: true,
-            };
-            self.lock(&managed, acquired.object, form, holds);
-        }
-    }
-
-    fn is_own(&self, frame: &RawFrame) -> bool {
+    pub(super) fn is_own(&self, frame: &RawFrame) -> bool {
         self.origins.origin_of(&frame.code.file) == Origin::Program
     }
 
@@ -176,7 +137,13 @@ impl Holder<'_> {
         }
     }
 
-    fn lock(&self, managed: &Managed<'_>, object: Address, form: Form, holds: &mut Vec<Hold>) {
+    pub(super) fn lock(
+        &self,
+        managed: &Managed<'_>,
+        object: Address,
+        form: Form,
+        holds: &mut Vec<Hold>,
+    ) {
         let reader = &self.insight.reader;
         let Some((address, kind)) = lock_of(reader, object, form) else {
             return;
@@ -233,7 +200,7 @@ impl Holder<'_> {
     }
 
     /// Whether a `Condition.wait` further in has given the lock up for the time of the wait.
-    fn is_given_up(&self, lock: Address, within: &[RawFrame]) -> bool {
+    pub(super) fn is_given_up(&self, lock: Address, within: &[RawFrame]) -> bool {
         let reader = &self.insight.reader;
         within.iter().any(|frame| {
             if &*frame.code.name != "wait" {
@@ -279,7 +246,7 @@ impl Holder<'_> {
                 };
                 self.manager(&inner, depth + 1, holds);
             }
-            self.acquired(frame, managed.within, holds);
+            self.acquired(frame, managed.within, holds.len(), holds);
         }
     }
 
@@ -300,7 +267,7 @@ impl Holder<'_> {
             let inner = Managed {
                 object,
                 name: None,
-                evidence: "entered through an ExitStack whose block the frame is in: {}".to_owned(),
+                evidence: format!("{BY_STACK} whose block the frame is in"),
                 ..*managed
             };
             self.manager(&inner, depth + 1, holds);

@@ -290,7 +290,7 @@ impl<'a> Insight<'a> {
         Some((analysis, moment))
     }
 
-    fn analysis(&self, code: &CodeInfo) -> Option<Rc<RefCell<Analysis>>> {
+    pub(super) fn analysis(&self, code: &CodeInfo) -> Option<Rc<RefCell<Analysis>>> {
         let known = &code.understood.analysis;
         known.get_or_init(|| self.interpret(code)).clone()
     }

@@ -11,6 +11,7 @@ use super::objects::Catalogue;
 use super::origin::Origins;
 use super::owners;
 use super::shared;
+use super::traced;
 use super::waits;
 use super::{SyncReport, ThreadInput, ThreadSync, outward};
 use crate::frame::RawFrame;
@@ -18,7 +19,7 @@ use crate::interpreter::Interp;
 use crate::reader::Reader;
 use crate::threads::thread_objects;
 use snapshot::{Address, Origin, Place, ThreadState};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 
 /// Most variables of one namespace that are looked at.
@@ -68,6 +69,7 @@ impl<'a> Inspection<'a> {
             .collect();
         owners::add(self, &mut per_thread);
         owners::settle(self.reader(), &mut per_thread);
+        traced::add(self, &mut per_thread);
         futures::add_running(self, &mut per_thread);
         let shared = shared::add(self, &mut per_thread);
         let mut catalogue = Catalogue::default();
@@ -122,8 +124,10 @@ impl<'a> Inspection<'a> {
             frames,
             ident: Some(thread.raw.ident),
             now: self.now(frames),
+            unsure: RefCell::default(),
         };
         sync.holds = holder.holds();
+        sync.unsure = holder.unsure.into_inner();
         sync
     }
 

@@ -8,6 +8,7 @@
 mod acquires;
 mod blocked;
 mod callable;
+mod callees;
 mod ended;
 mod forms;
 mod futures;
@@ -16,13 +17,16 @@ mod insight;
 mod inspect;
 mod locks;
 mod names;
+mod nearby;
 mod objects;
 mod origin;
 mod outward;
 mod owners;
 mod pools;
 mod rules;
+mod scope;
 mod shared;
+mod traced;
 mod waits;
 
 pub use insight::Understood;
@@ -35,6 +39,7 @@ use crate::runtime::Runtime;
 use crate::threads::RawThread;
 use insight::Insight;
 use snapshot::{Address, Ended, Hold, OsThread, SyncObject, ThreadState, Wait};
+use std::cell::RefCell;
 
 /// A thread, as far as others have read it.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +61,8 @@ pub struct ThreadSync {
     pub waits_for: Option<Wait>,
     /// What it holds.
     pub holds: Vec<Hold>,
+    /// Of these, what only some of the ways through its code have taken.
+    pub unsure: Vec<Address>,
     /// What it is doing, where that could be told: [`ThreadState::Gil`], [`ThreadState::Waiting`],
     /// [`ThreadState::Idle`]; `None`: it runs, or nothing is known.
     pub state_hint: Option<ThreadState>,
@@ -104,6 +111,7 @@ pub fn holds_of_frames(reader: &Reader<'_>, frames: &[RawFrame], origins: &Origi
         frames,
         ident: None,
         now: inspect::now(&insight, origins, frames),
+        unsure: RefCell::default(),
     }
     .holds()
 }

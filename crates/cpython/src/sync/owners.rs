@@ -65,19 +65,31 @@ pub(super) fn add(inspection: &Inspection<'_>, threads: &mut [ThreadSync]) {
     }
 }
 
-/// Takes back what is only probable where another thread holds the same lock for certain.
+/// Takes back what is only probable where another thread holds the same lock for certain, and what is not even sure
+/// where another one holds it probably.
 pub(super) fn settle(reader: &Reader<'_>, threads: &mut [ThreadSync]) {
     let holds = threads.iter().flat_map(|thread| &thread.holds);
     let certain: Vec<Address> = holds
         .filter(|hold| hold.certainty == Certainty::Certain && !hold.given_up)
         .map(|hold| hold.address)
         .collect();
+    // What every way through the code of some thread has taken.
+    let likely: Vec<Address> = threads
+        .iter()
+        .flat_map(|thread| {
+            let sure = |hold: &&Hold| !hold.given_up && !thread.unsure.contains(&hold.address);
+            thread.holds.iter().filter(sure).map(|hold| hold.address)
+        })
+        .collect();
     for thread in threads {
         let own: Vec<Address> = certain_of(thread);
+        let unsure = std::mem::take(&mut thread.unsure);
         thread.holds.retain(|hold| {
+            let beaten = certain.contains(&hold.address)
+                || unsure.contains(&hold.address) && likely.contains(&hold.address);
             hold.certainty == Certainty::Certain
                 || own.contains(&hold.address)
-                || !certain.contains(&hold.address)
+                || !beaten
                 || form_of(reader, hold.address) != Some(Form::Lock)
         });
     }

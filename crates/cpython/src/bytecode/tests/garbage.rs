@@ -42,6 +42,8 @@ fn look_at_everything(view: &CodeView<'_>, blocks: &[FrameBlock]) {
         };
         if offset.is_multiple_of(8) {
             analysis.held_by_acquire(&moment, &Nameless);
+            analysis.held_by_calls(&moment, &Nameless, &NoCallees);
+            analysis.left_behind(&Nameless, &NoCallees);
             analysis.uses_from(offset, blocks);
         }
         for block in analysis.with_blocks(&moment) {

@@ -101,12 +101,12 @@ fn acquires_are_followed() {
                     .held_by_acquire(&moment, code)
                     .iter()
                     .map(|site| {
+                        let Subject::Expression(object) = site.subject else {
+                            return "another function's".to_owned();
+                        };
                         let lost = if site.path.is_none() { "!" } else { "" };
                         let maybe = if site.on_every_path { "" } else { "?" };
-                        format!(
-                            "{lost}{}{maybe}",
-                            analysis.render(site.object, code).unwrap()
-                        )
+                        format!("{lost}{}{maybe}", analysis.render(object, code).unwrap())
                     })
                     .collect();
                 found.sort();

@@ -182,8 +182,8 @@ def with_generator():
 
 
 def stack():
-    with contextlib.ExitStack() as locks:  #: hold stack Lock -
-        locks.enter_context(held_by_stack)
+    with contextlib.ExitStack() as locks:
+        locks.enter_context(held_by_stack)  #: hold stack Lock held_by_stack
         stay()
 
 
