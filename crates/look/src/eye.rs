@@ -153,7 +153,7 @@ impl Eye {
             let last = round == ROUNDS_MAX;
             let mut holds = Vec::with_capacity(members.len());
             for member in members.iter_mut() {
-                match Hold::take(member.opened.pid) {
+                match Hold::take_sparing(member.opened.pid, &facts::half_way(&member.kernel)) {
                     Ok(hold) => holds.push(Some(hold)),
                     Err(error) if member.opened.pid == root => return Err(error.into()),
                     Err(error) => {
@@ -174,6 +174,7 @@ impl Eye {
                     member.read(&member.opened.memory, self.options);
                 }
             }
+            let still = holds.iter().flatten().all(Hold::spared_sleep);
             total += holds
                 .into_iter()
                 .flatten()
@@ -190,7 +191,7 @@ impl Eye {
                 missed += member.opened.memory.misses();
                 member.opened.memory.thaw();
             }
-            if missed == 0 {
+            if missed == 0 && still {
                 break;
             }
         }

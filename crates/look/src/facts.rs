@@ -35,6 +35,19 @@ pub(crate) fn kernel_threads(pid: u32, status: &ProcStatus) -> Vec<KernelThread>
         .collect()
 }
 
+/// The threads that sleep in a call which a stop would end half-way.
+pub(crate) fn half_way(kernel: &[KernelThread]) -> Vec<u32> {
+    let inside = |thread: &&KernelThread| {
+        let call = thread.os.syscall.as_ref();
+        call.is_some_and(process::ends_half_way)
+    };
+    kernel
+        .iter()
+        .filter(inside)
+        .map(|thread| thread.tid)
+        .collect()
+}
+
 /// What the registers of the held threads say is truer than what `/proc` said before.
 pub(crate) fn take_registers(kernel: &mut Vec<KernelThread>, hold: &Hold) {
     let held: HashMap<u32, _> = hold
@@ -42,7 +55,8 @@ pub(crate) fn take_registers(kernel: &mut Vec<KernelThread>, hold: &Hold) {
         .iter()
         .map(|thread| (thread.tid, thread))
         .collect();
-    kernel.retain(|thread| held.contains_key(&thread.tid));
+    let spared: Vec<u32> = hold.spared().collect();
+    kernel.retain(|thread| held.contains_key(&thread.tid) || spared.contains(&thread.tid));
     for thread in kernel.iter_mut() {
         let Some(registers) = held.get(&thread.tid).and_then(|held| held.registers) else {
             continue;

@@ -3,13 +3,17 @@
 //! Every thread is seized and interrupted (PTRACE_SEIZE, PTRACE_INTERRUPT), then all are waited for,
 //! then let go when the [`Hold`] is dropped. Interrupted system calls go on as if nothing had been,
 //! but for the few that the kernel ends with EINTR on any stop (epoll_wait and its like), which
-//! every caller must expect. If unknot is killed, the kernel lets the threads go.
+//! every caller must expect. A call that a stop would end half-way, a write above all, is not
+//! interrupted where the caller says so: its thread is left asleep ([`Hold::take_sparing`]).
+//! If unknot is killed, the kernel lets the threads go.
 //!
 //! While a process is held, nothing else in unknot may wait for it as its parent.
 
 use crate::arch::{Arch, REGISTERS_MAX, Registers};
 use crate::permission::{self, Denial};
 use crate::proc::{self, ProcError, Stat, read_file};
+use crate::syscalls::ends_half_way;
+use crate::threads;
 use nix::errno::Errno;
 use nix::libc;
 use std::fs::File;
@@ -97,6 +101,14 @@ pub struct HeldThread {
     signal: i32,
 }
 
+/// A thread that is left asleep.
+#[derive(Debug, PartialEq, Eq)]
+struct Spared {
+    tid: u32,
+    /// The content of its `syscall` file, which changes when it leaves the call.
+    call: Vec<u8>,
+}
+
 /// A process whose threads all stand still, until this is dropped.
 #[derive(Debug)]
 pub struct Hold {
@@ -106,6 +118,8 @@ pub struct Hold {
     pending: Vec<libc::pid_t>,
     /// Seized, and killed since.
     ended: Vec<libc::pid_t>,
+    /// Not seized: asleep in a call that a stop would end half-way.
+    spared: Vec<Spared>,
     /// Whether the first thread has ended before the others: it stays listed until they all have.
     leader_ended: bool,
     began: Instant,
@@ -116,17 +130,28 @@ pub struct Hold {
 impl Hold {
     /// Stops every thread of process `pid`, within a second.
     pub fn take(pid: u32) -> Result<Hold, HoldError> {
-        Hold::take_within(pid, STOP_LIMIT)
+        Hold::take_within(pid, STOP_LIMIT, &[])
     }
 
-    /// Stops every thread of process `pid`. An error lets go of those stopped by then; a thread that
-    /// does not even stop for that (in state D) is let go when unknot's own thread ends.
-    pub fn take_within(pid: u32, limit: Duration) -> Result<Hold, HoldError> {
+    /// The same, but leaves those of `asleep` alone that sleep in a call which a stop would end half-way
+    /// ([`crate::ends_half_way`]): a program that does not expect that of its write would lose what it had still
+    /// to write. [`Hold::spared_sleep`] tells whether they kept still by themselves.
+    pub fn take_sparing(pid: u32, asleep: &[u32]) -> Result<Hold, HoldError> {
+        Hold::take_within(pid, STOP_LIMIT, asleep)
+    }
+
+    /// Stops every thread of process `pid`, but for those `asleep`. An error lets go of those stopped by then; a
+    /// thread that does not even stop for that (in state D) is let go when unknot's own thread ends.
+    pub fn take_within(pid: u32, limit: Duration, asleep: &[u32]) -> Result<Hold, HoldError> {
         let mut hold = Hold {
             pid,
             stopped: Vec::new(),
             pending: Vec::new(),
             ended: Vec::new(),
+            spared: asleep
+                .iter()
+                .filter_map(|&tid| half_way(pid, tid))
+                .collect(),
             leader_ended: false,
             began: Instant::now(),
             _not_send: PhantomData,
@@ -145,7 +170,7 @@ impl Hold {
             // The kernel counts a process's threads as links of this directory: when there are as
             // many as stand still, none can have been made meanwhile.
             let threads = directory.metadata().map_or(0, |metadata| metadata.nlink());
-            let known = hold.stopped.len() + usize::from(hold.leader_ended);
+            let known = hold.stopped.len() + hold.spared.len() + usize::from(hold.leader_ended);
             if threads == known as u64 + 2 || nothing_new >= 3 {
                 return hold.with_threads();
             }
@@ -157,7 +182,8 @@ impl Hold {
 
     /// Itself, unless all its threads have ended.
     fn with_threads(self) -> Result<Hold, HoldError> {
-        match (self.stopped.is_empty(), self.leader_ended) {
+        let nothing = self.stopped.is_empty() && self.spared.is_empty();
+        match (nothing, self.leader_ended) {
             (false, _) => Ok(self),
             (true, true) => Err(HoldError::Zombie(self.pid)),
             (true, false) => Err(HoldError::Gone(self.pid)),
@@ -174,6 +200,18 @@ impl Hold {
         &self.stopped
     }
 
+    /// The threads that were left asleep.
+    pub fn spared(&self) -> impl Iterator<Item = u32> {
+        self.spared.iter().map(|spared| spared.tid)
+    }
+
+    /// Whether those left asleep are still in the same call, so that they have changed nothing.
+    pub fn spared_sleep(&self) -> bool {
+        self.spared
+            .iter()
+            .all(|spared| half_way(self.pid, spared.tid).as_ref() == Some(spared))
+    }
+
     /// For how long it has been held so far.
     pub fn held(&self) -> Duration {
         self.began.elapsed()
@@ -188,7 +226,8 @@ impl Hold {
     /// Seizes the threads that were not there before, without stopping them yet.
     fn seize_new(&mut self) -> Result<Vec<libc::pid_t>, HoldError> {
         let mut new = Vec::new();
-        let mut known: Vec<u32> = self.stopped.iter().map(|thread| thread.tid).collect();
+        let stopped = self.stopped.iter().map(|thread| thread.tid);
+        let mut known: Vec<u32> = stopped.chain(self.spared()).collect();
         known.sort_unstable();
         for id in proc::thread_ids(self.pid)?.into_iter().take(THREADS_MAX) {
             if known.binary_search(&id).is_ok() {
@@ -335,6 +374,14 @@ fn thread_state(pid: u32, tid: u32) -> Option<char> {
     let path = PathBuf::from(format!("/proc/{pid}/task/{tid}/stat"));
     let content = read_file(pid, &path).ok()?;
     Some(Stat::parse(&content)?.state)
+}
+
+/// The thread as one to be left asleep, if it sleeps in a call that a stop would end half-way.
+fn half_way(pid: u32, tid: u32) -> Option<Spared> {
+    let path = PathBuf::from(format!("/proc/{pid}/task/{tid}/syscall"));
+    let call = read_file(pid, &path).ok()?;
+    let inside = threads::syscall_of(&call)?;
+    ends_half_way(&inside).then_some(Spared { tid, call })
 }
 
 /// A ptrace request whose address and data are plain numbers.

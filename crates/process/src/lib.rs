@@ -51,5 +51,5 @@ pub use live::LiveMemory;
 pub use maps::{Mapping, Maps, Perms};
 pub use memory::{Memory, Range, ReadError};
 pub use proc::{ProcError, ProcStatus};
-pub use syscalls::{Blocking, blocking};
+pub use syscalls::{Blocking, blocking, ends_half_way};
 pub use threads::ThreadReader;

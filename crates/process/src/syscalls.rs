@@ -65,6 +65,19 @@ pub fn blocking(call: &Syscall, pc: Option<Address>, memory: &dyn Memory) -> Blo
     blocking
 }
 
+/// Whether a stop ends this call before it has done all that it was asked for, as if that were all there was to do
+/// (signal(7)): it has written, or read, a part of its bytes, and tells their number. Other calls go on afterwards.
+pub fn ends_half_way(call: &Syscall) -> bool {
+    const MSG_WAITALL: u64 = 0x100;
+    match call.name.as_str() {
+        "write" | "writev" | "pwrite64" | "pwritev" | "pwritev2" | "sendto" | "sendmsg"
+        | "sendmmsg" | "sendfile" | "splice" | "vmsplice" => true,
+        "recvfrom" => call.args[3] & MSG_WAITALL != 0,
+        "recvmsg" => call.args[2] & MSG_WAITALL != 0,
+        _ => false,
+    }
+}
+
 /// The call that a `restart_syscall` goes on with, where its arguments did not tell: after a stop or
 /// signal the kernel lets these four go on by that number with what is left of their time. The number
 /// is in the code just before.

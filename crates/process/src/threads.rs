@@ -112,6 +112,11 @@ struct SleepingPlace {
     pc: Address,
 }
 
+/// The call that the content of a thread's `syscall` file tells of.
+pub(crate) fn syscall_of(content: &[u8]) -> Option<Syscall> {
+    parse_syscall(content)?.syscall
+}
+
 /// `syscall`: `running`, or `-1 SP PC` outside of a call, or number, six arguments, SP and PC.
 fn parse_syscall(content: &[u8]) -> Option<SleepingPlace> {
     let mut fields = text::fields(content.trim_ascii_end());

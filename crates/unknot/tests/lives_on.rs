@@ -151,6 +151,57 @@ fn a_stopped_target_stays_stopped() {
     assert_eq!(target.output().stdout.trim(), "OK");
 }
 
+#[test]
+fn a_write_that_was_looked_at_writes_all() {
+    // A stop would end this write with what the pipe has taken by then, and the rest would be lost.
+    let program = r#"
+import array, fcntl, os, sys, termios, threading, time
+import testkit_ready
+reader, writer = os.pipe()
+written = []
+thread = threading.Thread(target=lambda: written.append(os.write(writer, b"x" * 1000000)))
+thread.start()
+queued = array.array("i", [0])
+while queued[0] < 65536:
+    time.sleep(0.001)
+    fcntl.ioctl(reader, termios.FIONREAD, queued)
+testkit_ready.ready()
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.001)
+read = 0
+while read < 1000000 and not (written and written[0] <= read):
+    read += len(os.read(reader, 1000000))
+thread.join()
+print(read, written)
+"#;
+    let scratch = testkit::Scratch::new().expect("a directory");
+    let stop = scratch.path().join("stop");
+    let argument = stop.to_string_lossy().into_owned();
+    let interpreter = testkit::matrix()[0];
+    let mut target =
+        Target::spawn(interpreter, Program::Source(program), &[&argument]).expect("a target");
+    target
+        .wait_ready(Duration::from_secs(20))
+        .expect("it is ready");
+    for verb in ["dump", "why"] {
+        let run = unknot(&[verb, "--json", &target.pid().to_string()]);
+        let json = run.json();
+        let threads = json["processes"][0]["threads"].as_array().expect("threads");
+        let writes = |t: &&serde_json::Value| t["waits_for"]["operation"] == "write";
+        let writer = threads.iter().find(writes).expect("the writer waits");
+        assert_eq!(writer["waits_for"]["kind"], "pipe", "{writer}");
+    }
+    std::fs::write(&stop, "").expect("a file");
+    target.wait_end(Duration::from_secs(60)).expect("it ends");
+    let output = target.output();
+    assert_eq!(
+        output.stdout.trim(),
+        "1000000 [1000000]",
+        "{}",
+        output.stderr
+    );
+}
+
 fn target_pid(target: &Target) -> u32 {
     target.pid()
 }
