@@ -37,6 +37,29 @@ pub struct RawThread {
     pub handling: Option<Address>,
 }
 
+impl RawThread {
+    /// Those of its frames that it will come back to. In a process that `multiprocessing` made by a fork, the frames
+    /// outside of `BaseProcess._bootstrap` are its parent's, copied: it ends without returning to them
+    /// (`popen_fork.Popen._launch` calls `os._exit`).
+    pub fn own_frames(&self) -> &[RawFrame] {
+        let begins = |frame: &RawFrame| {
+            &*frame.code.name == "_bootstrap"
+                && frame.code.file.ends_with("multiprocessing/process.py")
+        };
+        let end = self.frames.iter().position(begins);
+        let end = end.map_or(self.frames.len(), |at| at + 1);
+        self.frames.get(..end).unwrap_or_default()
+    }
+
+    /// Whether it is the thread of a `multiprocessing` queue that sends what others have put, and can do nothing else.
+    pub fn is_feeder(&self) -> bool {
+        let mut frames = self.frames.iter();
+        frames.any(|frame| {
+            &*frame.code.name == "_feed" && frame.code.file.ends_with("multiprocessing/queues.py")
+        })
+    }
+}
+
 /// The threads of the interpreter whose list begins at `head`, the oldest first, and whether the list was cut.
 pub(crate) fn threads(
     reader: &Reader<'_>,

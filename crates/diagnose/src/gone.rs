@@ -3,7 +3,7 @@
 use crate::gates::{Gate, Knots};
 use crate::report::{Holder, Party};
 use crate::world::{Actor, World};
-use snapshot::{Address, ChildState, Ended, Kind, Process, SyncState, Task, TaskState};
+use snapshot::{Address, ChildState, Ended, Kind, Process, SyncObject, SyncState, Task, TaskState};
 
 /// Who held, or would have opened, a gate that nobody alive can open.
 pub(crate) fn holder(knots: &Knots<'_, '_>, waiter: Actor, gate: &Gate) -> Option<Holder> {
@@ -46,14 +46,16 @@ fn left_by_fork(world: &World<'_>, p: usize, address: Address) -> Option<Holder>
     if let Some(&q) = world.by_pid.get(&parent_pid)
         && let Some(index) = world.index.get(q)
     {
-        let holds = index.holders.get(&address).into_iter().flatten();
+        let holds = || index.holders.get(&address).into_iter().flatten();
         let reaches = index.reachers.get(&address).into_iter().flatten();
-        let not_main = |a: &&Actor| match a {
-            Actor::Thread(q, t) => world.thread(*q, *t).is_some_and(|t| !t.main),
+        // The thread that forked is the child's main one, and goes by the same number in both.
+        let forker = child.threads.iter().find(|t| t.main).and_then(|t| t.ident);
+        let another = |a: &&Actor| match a {
+            Actor::Thread(q, t) => world.thread(*q, *t).is_some_and(|t| t.ident != forker),
             Actor::Task(..) => true,
         };
-        // The thread that forked is the child's only one: another one held the lock.
-        if let Some(&actor) = holds.chain(reaches).find(not_main) {
+        let holder = holds().find(another).or_else(|| holds().next());
+        if let Some(&actor) = holder.or_else(|| reaches.into_iter().find(|a| another(a))) {
             let hold = world.holds(actor).iter().find(|h| h.address == address);
             let place = hold
                 .map(|h| h.place.clone())
@@ -183,38 +185,94 @@ fn dead_worker(world: &World<'_>, p: usize, kind: Kind) -> Option<Holder> {
 /// A child that ended badly, of any process of the family; else one that ended at all.
 pub(crate) fn dead_child(world: &World<'_>, p: usize) -> Option<Holder> {
     let own = world.process(p).into_iter();
-    let mut candidates: Vec<(u32, i64, Option<String>)> = Vec::new();
+    let mut candidates: Vec<DeadChild> = Vec::new();
     for process in own.chain(&world.snapshot.processes) {
-        for object in &process.objects {
-            if let SyncState::Process {
-                pid: Some(pid),
-                exit_code: Some(code),
-                name,
-            } = &object.state
-            {
-                candidates.push((*pid, *code, name.clone()));
-            }
+        let zombies = process.children.iter();
+        for child in zombies.filter(|c| c.state == ChildState::Zombie) {
+            candidates.push(DeadChild {
+                pid: child.pid,
+                code: child.exit_code,
+                name: name_of(process, child.pid),
+            });
         }
-        for child in process
-            .children
-            .iter()
-            .filter(|c| c.state == ChildState::Zombie)
-        {
-            candidates.push((child.pid, child.exit_code.unwrap_or(0), None));
-        }
+        candidates.extend(process.objects.iter().filter_map(joined));
     }
-    let bad = candidates.iter().find(|c| c.1 != 0);
-    let (pid, code, name) = bad.or(candidates.first())?;
+    // One that another process has waited for: a fork server's, for example.
+    let root = world.process(0).map_or(&[][..], |root| &root.objects);
+    candidates.extend(root.iter().filter_map(|object| unseen(world, object)));
+    let bad = candidates.iter().find(|c| c.code != Some(0));
+    let child = bad.or(candidates.first())?;
     Some(Holder {
         party: Party {
-            pid: Some(*pid),
-            thread: name.clone(),
+            pid: Some(child.pid),
+            thread: child.name.clone(),
             ..Party::default()
         },
         now: None,
         ended: true,
-        how: Some(exit_words(*code)),
+        how: Some(child.code.map_or_else(|| "ended".to_owned(), exit_words)),
     })
+}
+
+/// A child process that has ended.
+struct DeadChild {
+    pid: u32,
+    /// Its exit code; `None` where nobody knows it.
+    code: Option<i64>,
+    name: Option<String>,
+}
+
+/// One that its parent has waited for.
+fn joined(object: &SyncObject) -> Option<DeadChild> {
+    match &object.state {
+        SyncState::Process {
+            pid: Some(pid),
+            exit_code: Some(code),
+            name,
+        } => Some(DeadChild {
+            pid: *pid,
+            code: Some(*code),
+            name: name.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// One that its parent takes to be alive and that is nowhere in the family.
+fn unseen(world: &World<'_>, object: &SyncObject) -> Option<DeadChild> {
+    let SyncState::Process {
+        pid: Some(pid),
+        exit_code: None,
+        name,
+    } = &object.state
+    else {
+        return None;
+    };
+    let mut all = world.snapshot.processes.iter();
+    let seen = all.any(|process| {
+        let child = |c: &snapshot::Child| c.pid == *pid;
+        process.ns_pid.unwrap_or(process.pid) == *pid || process.children.iter().any(child)
+    });
+    (!seen).then(|| DeadChild {
+        pid: *pid,
+        code: None,
+        name: name.clone(),
+    })
+}
+
+/// `multiprocessing`'s name of a child.
+fn name_of(parent: &Process, child: u32) -> Option<String> {
+    parent
+        .objects
+        .iter()
+        .find_map(|object| match &object.state {
+            SyncState::Process {
+                pid: Some(pid),
+                name,
+                ..
+            } if *pid == child => name.clone(),
+            _ => None,
+        })
 }
 
 /// How a process ended, from its exit code as Python tells it.

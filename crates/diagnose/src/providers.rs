@@ -8,6 +8,9 @@ use snapshot::{
     Thread, ThreadState,
 };
 
+/// Most parts that one object is taken to be made of.
+const PARTS_MAX: usize = 64;
+
 /// Handlers that CPython sets itself and that no program means by "a handler will wake it".
 const OWN_HANDLERS: [&str; 2] = ["default_int_handler", "_on_sigint"];
 
@@ -189,13 +192,14 @@ impl Knots<'_, '_> {
         let mut addresses = vec![address];
         let mut shared = false;
         if let Some(object) = object {
-            addresses.extend(&object.parts);
-            shared = object.parts.iter().any(|part| {
+            let parts = self.all_parts(p, address);
+            shared = parts.iter().any(|part| {
                 matches!(
                     world.object(p, *part).map(|o| &o.state),
                     Some(SyncState::SharedSemaphore { .. })
                 )
             });
+            addresses.extend(parts);
             if matches!(object.state, SyncState::Semaphore { .. }) {
                 let holders = world.index.get(p).and_then(|i| i.holders.get(&address));
                 for &holder in holders.into_iter().flatten() {
@@ -207,6 +211,23 @@ impl Knots<'_, '_> {
             self.need_gate(node, Gate::Family, Link::Reach);
         }
         self.reach(node, p, &addresses);
+    }
+
+    /// What an object is made of, and what that is made of in turn.
+    fn all_parts(&self, p: usize, address: Address) -> Vec<Address> {
+        let mut found: Vec<Address> = vec![address];
+        let mut next = 0;
+        while let Some(&at) = found.get(next) {
+            next += 1;
+            let parts = self.world.object(p, at).map_or(&[][..], |o| &o.parts);
+            for part in parts {
+                if !found.contains(part) && found.len() < PARTS_MAX {
+                    found.push(*part);
+                }
+            }
+        }
+        found.remove(0);
+        found
     }
 
     /// Links a gate to all that can reach one of `addresses`.
@@ -391,7 +412,9 @@ impl Knots<'_, '_> {
         } else if workers.is_empty() && processes.is_empty() {
             return self.open(node);
         }
-        for &worker in workers {
+        // The threads of a pool of processes pass on what the processes do, and do nothing themselves.
+        let threads = workers.iter().filter(|_| end || processes.is_empty());
+        for &worker in threads {
             if let Some(t) = find_thread(world, p, worker) {
                 self.need_actor(node, Actor::Thread(p, t), Link::Definite);
             }
@@ -403,6 +426,8 @@ impl Knots<'_, '_> {
                 }
                 Some(_) => {}
                 None if end => {}
+                // A fork has a copy of its parent's pool, whose workers are not its children.
+                None if world.is_anothers_child(p, *pid) => {}
                 None => return self.open(node),
             }
         }

@@ -213,7 +213,7 @@ impl Cores<'_, '_, '_> {
             FindingKind::SelfDeadlock
         } else if gates
             .iter()
-            .all(|g| matches!(g, Gate::Object(..) | Gate::Slot(..)))
+            .all(|g| matches!(g, Gate::Object(..) | Gate::Slot(..)) || self.is_semaphore(g))
             && has(&|g| self.is_semaphore(g))
         {
             FindingKind::PoolStarvation
@@ -228,13 +228,18 @@ impl Cores<'_, '_, '_> {
     }
 
     fn is_semaphore(&self, gate: &Gate) -> bool {
-        let Gate::Object(p, address, _) = gate else {
-            return false;
-        };
-        matches!(
-            self.knots.world.object(*p, *address).map(|o| &o.state),
-            Some(SyncState::Semaphore { .. })
-        )
+        let world = self.knots.world;
+        match gate {
+            Gate::Object(p, address, _) => matches!(
+                world.object(*p, *address).map(|o| &o.state),
+                Some(SyncState::Semaphore { .. })
+            ),
+            Gate::Shared(key) => {
+                let mut objects = world.shared.get(key).into_iter().flatten();
+                objects.any(|(_, o)| matches!(o.kind, Kind::Semaphore | Kind::BoundedSemaphore))
+            }
+            _ => false,
+        }
     }
 
     /// Whether every actor among `nodes` is a worker of one of the pools, or a task that merely passes on what one of

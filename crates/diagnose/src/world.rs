@@ -1,8 +1,8 @@
 //! A snapshot with its indexes: who is where, who holds what, who reaches what.
 
 use snapshot::{
-    Address, FdKind, Hold, Kind, Operation, Place, Process, ProcessState, SharedKey, Snapshot,
-    SyncObject, SyncState, Task, TaskState, Thread, ThreadState, Timeout, Wait,
+    Address, ChildState, FdKind, Hold, Kind, Operation, Place, Process, ProcessState, SharedKey,
+    Snapshot, SyncObject, SyncState, Task, TaskState, Thread, ThreadState, Timeout, Wait,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -101,14 +101,21 @@ impl<'s> World<'s> {
             world.index.push(index);
             world.add_shared(p, process);
         }
-        world.has_outside = snapshot.processes.first().is_some_and(|root| {
-            root.forked_from
-                .is_some_and(|parent| !world.by_pid.contains_key(&parent))
-                || root.command.iter().any(|word| {
-                    word.contains("multiprocessing.spawn")
-                        || word.contains("multiprocessing.forkserver")
-                })
-        });
+        let unseen = |process: &Process| {
+            let mut children = process.children.iter();
+            children.any(|c| c.state != ChildState::Zombie && !world.by_pid.contains_key(&c.pid))
+                || process.process_state == ProcessState::Core
+        };
+        let unseen = snapshot.processes.iter().any(unseen);
+        world.has_outside = unseen
+            || snapshot.processes.first().is_some_and(|root| {
+                root.forked_from
+                    .is_some_and(|parent| !world.by_pid.contains_key(&parent))
+                    || root.command.iter().any(|word| {
+                        word.contains("multiprocessing.spawn")
+                            || word.contains("multiprocessing.forkserver")
+                    })
+            });
         world
     }
 
@@ -154,6 +161,13 @@ impl<'s> World<'s> {
                     .push((p, object));
             }
         }
+    }
+
+    /// Whether the process that `p` knows by this PID is there, and is some other process's child.
+    pub(crate) fn is_anothers_child(&self, p: usize, pid: u32) -> bool {
+        let own = self.process(p).map(|process| process.pid);
+        let mut all = self.snapshot.processes.iter();
+        all.any(|q| q.ns_pid.unwrap_or(q.pid) == pid && Some(q.parent) != own)
     }
 
     pub(crate) fn process(&self, p: usize) -> Option<&'s Process> {

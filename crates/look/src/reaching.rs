@@ -1,11 +1,11 @@
 //! Who can reach what somebody waits for: needed to say that nobody can.
 
 use crate::opened::Opened;
-use cpython::frame::RawFrame;
 use cpython::greenlets;
 use cpython::reach::{Question, Reached, Root, reach};
 use cpython::read::{RawTask, Reading};
 use cpython::signals;
+use cpython::threads::RawThread;
 use snapshot::{
     Address, Effect, Kind, LoopSource, Process, SyncState, Task, Thread, ThreadState, Timeout, Wait,
 };
@@ -34,15 +34,13 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
     let loops = std::mem::take(&mut reading.raw.loops);
     let mut actors: HashSet<Address> = reading.tasks.iter().map(|task| task.address).collect();
     actors.extend(loops.iter().map(|(address, _)| *address));
-    let frames: HashMap<(i64, u64), &[RawFrame]> = reading
+    let threads: HashMap<(i64, u64), &RawThread> = reading
         .raw
         .interpreters
         .iter()
         .flat_map(|interp| {
-            interp
-                .threads
-                .iter()
-                .map(|t| ((interp.id, t.ident), t.frames.as_slice()))
+            let threads = interp.threads.iter();
+            threads.map(|thread| ((interp.id, thread.ident), thread))
         })
         .collect();
     let tasks: HashMap<Address, &RawTask> = reading
@@ -56,8 +54,11 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
     let mut roots: Vec<Root<'_>> = Vec::new();
     for thread in &reading.threads {
         let key = (thread.interpreter.unwrap_or(-1), thread.ident.unwrap_or(0));
+        let raw = threads.get(&key).copied();
+        // What a queue's feeder sends, somebody else has to put first.
+        let raw = raw.filter(|raw| !(thread.state == ThreadState::Idle && raw.is_feeder()));
         roots.push(Root {
-            frames: frames.get(&key).copied().unwrap_or_default(),
+            frames: raw.map(RawThread::own_frames).unwrap_or_default(),
             extra: &[],
         });
     }

@@ -76,6 +76,7 @@ impl<'a> Inspection<'a> {
         catalogue.add(self.reader(), wanted(&per_thread));
         catalogue.add(self.reader(), shared);
         catalogue.add(self.reader(), more.iter().copied());
+        catalogue.add(self.reader(), shared::children(self, &per_thread));
         futures::relate(self, &mut catalogue);
         let ended = ended::ended(self, &per_thread, &catalogue);
         let mut objects = catalogue.into_objects();
@@ -89,9 +90,9 @@ impl<'a> Inspection<'a> {
     }
 
     fn thread(&self, thread: &ThreadInput<'_>) -> ThreadSync {
-        let frames = &thread.raw.frames;
+        let frames = thread.raw.own_frames();
         let mut sync = ThreadSync {
-            calls: vec![None; frames.len()],
+            calls: vec![None; thread.raw.frames.len()],
             ..ThreadSync::default()
         };
         let blocked = blocked(self.reader(), thread.os);
@@ -99,7 +100,7 @@ impl<'a> Inspection<'a> {
         if let (Some(first), Some(call)) = (sync.calls.first_mut(), &call) {
             *first = call.callable.native.then(|| call.callable.shown());
         }
-        self.outer_calls(frames, &mut sync.calls);
+        self.outer_calls(&thread.raw.frames, &mut sync.calls);
         sync.waits_for_gil = self.waits_for_gil(&blocked);
         if sync.waits_for_gil {
             sync.state_hint = Some(ThreadState::Gil);

@@ -332,15 +332,18 @@ fn shared_event(reader: &Reader<'_>, event: Address) -> (SyncState, Vec<Address>
 
 fn shared_queue(reader: &Reader<'_>, queue: Address) -> (SyncState, Vec<Address>) {
     let maxsize = integer(reader, queue, "_maxsize").unwrap_or(0);
-    let room = sem_lock_in(reader, queue, "_sem")
-        .and_then(|lock| reader.get(lock, reader.layout.sem_lock.handle).ok())
-        .and_then(|handle| semaphore_value(reader, handle));
+    let value = |name: &str| {
+        let lock = sem_lock_in(reader, queue, name)?;
+        let handle = reader.get(lock, reader.layout.sem_lock.handle).ok()?;
+        semaphore_value(reader, handle)
+    };
+    let room = value("_sem");
     let state = SyncState::Queue {
         size: room
             .and_then(|room| maxsize.checked_sub(room))
             .and_then(|size| u64::try_from(size).ok()),
         maxsize,
-        unfinished: 0,
+        unfinished: value("_unfinished_tasks").unwrap_or(0),
     };
     let parts = ["_rlock", "_wlock", "_sem"]
         .into_iter()

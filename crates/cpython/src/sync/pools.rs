@@ -130,7 +130,13 @@ pub(super) fn pool(reader: &Reader<'_>, pool: Address) -> State {
         let popen = attribute(reader, *member, "_popen")?;
         u32::try_from(integer(reader, popen, "pid")?).ok()
     };
+    // Which tasks nobody has begun does not tell whose results are to come; that there are any does.
+    let waiting = ["_taskqueue", "_inqueue"].iter().any(|name| {
+        let queue = attribute(reader, pool, name);
+        queue.is_some_and(|queue| !simple_queue_items(reader, queue).is_empty())
+    });
     let results = attribute(reader, pool, "_cache")
+        .filter(|_| waiting)
         .and_then(|cache| reader.dict_items(cache, QUEUED_MAX).ok())
         .unwrap_or_default();
     let state = SyncState::Executor {

@@ -1,16 +1,19 @@
 //! Locks of `multiprocessing` that this process holds, found through the program's variables: another process may
-//! wait for one that nobody here waits for.
+//! wait for one that nobody here waits for. And the child processes that it knows, of which one that has ended may
+//! have held what others wait for.
 
 use super::ThreadSync;
 use super::forms::{Form, form_of, kind_of};
 use super::inspect::Inspection;
 use super::objects::{attribute, sem_lock_of};
 use crate::reader::Reader;
-use snapshot::{Address, Certainty, Hold, Kind, Origin};
+use snapshot::{Address, Certainty, Hold, Kind, Origin, Timeout};
 use std::collections::HashSet;
 
 /// Most variables of one namespace that are looked at.
 const VARIABLES_MAX: usize = 2000;
+/// Most child processes that are listed.
+const CHILDREN_MAX: usize = 500;
 /// Most frames whose variables are looked at.
 const FRAMES_MAX: usize = 500;
 
@@ -51,6 +54,33 @@ pub(super) fn add(inspection: &Inspection<'_>, threads: &mut [ThreadSync]) -> Ve
         }
     }
     found
+}
+
+/// The `multiprocessing.Process` objects that there are, where somebody waits for ever: `multiprocessing.process._dangling`
+/// has weak references to all of them, also to those that have ended and been joined.
+pub(super) fn children(inspection: &Inspection<'_>, threads: &[ThreadSync]) -> Vec<Address> {
+    let for_ever = |thread: &ThreadSync| {
+        let wait = thread.waits_for.as_ref().filter(|_| !thread.idle);
+        wait.is_some_and(|wait| wait.timeout != Timeout::Limited)
+    };
+    if !threads.iter().any(for_ever) {
+        return Vec::new();
+    }
+    let reader = inspection.reader();
+    let members = || {
+        let module = reader.module(inspection.interpreter.address, "multiprocessing.process");
+        let set = reader.dict_get(module.ok()??, "_dangling").ok()??;
+        let data = attribute(reader, set, "data")?;
+        reader.set_items(data, CHILDREN_MAX).ok()
+    };
+    let referred = |reference: Address| {
+        let object = reader
+            .get(reference, reader.layout.weak_ref.wr_object)
+            .ok()?;
+        attribute(reader, object, "_popen").map(|_| object)
+    };
+    let members: Vec<Address> = members().unwrap_or_default();
+    members.into_iter().filter_map(referred).collect()
 }
 
 /// The locks, no semaphores, that count more takes than releases in this process.
