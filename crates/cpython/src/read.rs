@@ -289,7 +289,7 @@ impl Look<'_> {
             line: raw.line().unwrap_or(0),
             column: raw.column(),
             native: false,
-            origin: origins.origin_of(&raw.code.file),
+            origin: origins.of_frame(self.reader, raw),
             calls: None,
             locals: if self.wanted.locals {
                 self.locals(raw)
@@ -376,10 +376,7 @@ impl Look<'_> {
                         .filter_map(|at| tasks::primitives::read(self.reader, *at))
                         .collect(),
                 );
-                merge(
-                    &mut reading.objects,
-                    sync::describe(self.reader, self.interp, &held),
-                );
+                merge(&mut reading.objects, sync::describe(self.reader, &held));
             }
             reading.raw.tasks.push(RawTask {
                 address: task.address,

@@ -33,7 +33,7 @@ pub(crate) fn finding(
     let followers: Vec<Told> = root
         .followers
         .iter()
-        .filter(|&&a| !is_helper(knots, a))
+        .filter(|&&a| !is_helper(knots, a) && !is_idle(knots, a))
         .take(FOLLOWERS_MAX)
         .filter_map(|&a| told(knots, stuck, root, a))
         .collect();
@@ -218,6 +218,17 @@ pub(crate) fn wants_confirming(knots: &Knots<'_, '_>, root: &Root) -> bool {
         .iter()
         .any(|p| p.process_state == snapshot::ProcessState::Core);
     !core && (processes.len() > 1 || snapshot.held_still_us == 0)
+}
+
+/// Whether an actor merely waits for work that does not come, because of the knot.
+fn is_idle(knots: &Knots<'_, '_>, actor: Actor) -> bool {
+    match actor {
+        Actor::Thread(p, t) => {
+            let thread = knots.world.thread(p, t);
+            thread.is_some_and(|t| t.state == ThreadState::Idle)
+        }
+        Actor::Task(..) => false,
+    }
 }
 
 /// Whether an actor belongs to a helper process of `multiprocessing`, of which a reader need not hear.

@@ -3,8 +3,8 @@
 use crate::graph::{Graph, Link, NodeId, Rule};
 use crate::world::{Actor, World, has_ended};
 use snapshot::{
-    Address, GilState, Kind, Operation, Process, SharedKey, SyncState, Task, TaskState, Thread,
-    ThreadState, Timeout, Wait,
+    Address, FdKind, GilState, Kind, Operation, Process, SharedKey, SocketState, SyncState, Task,
+    TaskState, Thread, ThreadState, Timeout, Wait,
 };
 use std::collections::HashMap;
 
@@ -190,12 +190,34 @@ impl<'w, 's> Knots<'w, 's> {
             return self.loop_thread(node, p, thread);
         }
         if thread.state == ThreadState::Idle {
-            return self.open(node);
+            return match self.serves_family(p, process, thread) {
+                true => self.need_gate(node, Gate::Family, Link::Reach),
+                false => self.open(node),
+            };
         }
         match &thread.waits_for {
             Some(wait) => self.wait(node, Actor::Thread(p, t), wait),
             None => self.open(node),
         }
+    }
+
+    /// Whether a thread without work is a `multiprocessing` manager's, which does only what its clients ask for, and
+    /// those are in this family: it listens at no address that others could know.
+    fn serves_family(&self, p: usize, process: &Process, thread: &Thread) -> bool {
+        let reachable = |fd: &snapshot::Fd| match &fd.kind {
+            FdKind::Socket {
+                connection: Some(connection),
+                ..
+            } => connection.state == SocketState::Listening && connection.protocol != "unix",
+            _ => false,
+        };
+        p != 0
+            && thread
+                .frames
+                .iter()
+                .any(|f| f.file.ends_with("multiprocessing/managers.py"))
+            && !process.fds.is_empty()
+            && !process.fds.iter().any(reachable)
     }
 
     /// A loop with nothing to run goes on when any of its tasks or callbacks does.

@@ -30,14 +30,31 @@ pub(crate) fn holder(knots: &Knots<'_, '_>, waiter: Actor, gate: &Gate) -> Optio
                 .or_else(|| dead_worker(world, *p, wait?.kind))
         }
         Gate::Descriptor { process, .. } => dead_child(world, *process),
+        Gate::Pool(p, pool) => ended_worker(world, *p, *pool),
         _ => None,
     }
+}
+
+/// A thread of a pool's own that has ended.
+pub(crate) fn ended_worker(world: &World<'_>, p: usize, pool: Address) -> Option<Holder> {
+    let Some(SyncState::Executor { workers, .. }) = world.object(p, pool).map(|o| &o.state) else {
+        return None;
+    };
+    let process = world.process(p)?;
+    let mut ended = process.ended.iter();
+    let ended = ended.find(|ended| workers.contains(&ended.thread_object))?;
+    Some(ended_thread(process, ended))
 }
 
 /// In a forked child: the parent's thread that held the lock when the child was made.
 fn left_by_fork(world: &World<'_>, p: usize, address: Address) -> Option<Holder> {
     let child = world.process(p)?;
     let parent_pid = child.forked_from.or_else(|| same_program(world, child))?;
+    // A lock that was made since is not the parent's affair.
+    let parent = world.by_pid.get(&parent_pid);
+    if parent.is_some_and(|&q| !is_same_kind(world, p, q, address)) {
+        return None;
+    }
     let how = Some(format!("only in the parent, PID {parent_pid}, at fork"));
     let mut party = Party {
         pid: Some(parent_pid),
@@ -69,6 +86,14 @@ fn left_by_fork(world: &World<'_>, p: usize, address: Address) -> Option<Holder>
         ended: true,
         how,
     })
+}
+
+/// Whether two processes have an object of the same kind at an address, as far as is known.
+fn is_same_kind(world: &World<'_>, p: usize, q: usize, address: Address) -> bool {
+    match (world.object(p, address), world.object(q, address)) {
+        (Some(own), Some(other)) => own.kind == other.kind,
+        _ => false,
+    }
 }
 
 /// The parent, when it runs the same program with the same arguments.

@@ -4,7 +4,7 @@
 use crate::edges::{party, waiting_place};
 use crate::gone;
 use crate::lasting::{Lasting, before};
-use crate::report::{Edge, Finding, FindingKind, Target};
+use crate::report::{Edge, Finding, FindingKind, Holder, Target};
 use crate::words;
 use crate::world::{Actor, World};
 use snapshot::{
@@ -100,17 +100,25 @@ fn finding(world: &World<'_>, actor: Actor, wait: &Wait) -> Finding {
     let place = waiting_place(world, actor);
     let waiter = party(world, actor, place.clone());
     let who = words::who(&waiter, false);
-    let held_by = gone::dead_child(world, actor.process());
-    let cause = match held_by
+    let known = gone::dead_child(world, actor.process());
+    let known = known.filter(|h| h.how.as_deref() != Some("finished"));
+    let cause = match known
         .as_ref()
         .and_then(|h| Some((h.party.pid?, h.how.as_deref()?)))
     {
         Some((pid, how)) => format!(
             "the job went with a worker (process {pid}, {how}), and the pool does not give it to another"
         ),
-        None => "no worker has the job and none is waiting in the queue, so its result never comes"
+        None => "no worker has the job and none is waiting in the queue: it went with a worker in whose place \
+                 the pool has put another, and its result never comes"
             .to_owned(),
     };
+    let replaced = || Holder {
+        ended: true,
+        how: Some("ended, and replaced by another worker".to_owned()),
+        ..Holder::default()
+    };
+    let held_by = Some(known.unwrap_or_else(replaced));
     let waits_for = Target {
         kind: wait.kind,
         address: wait.address,

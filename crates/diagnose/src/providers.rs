@@ -4,8 +4,8 @@ use crate::gates::{Gate, Knots, find_thread};
 use crate::graph::{Link, NodeId, Rule};
 use crate::world::{Actor, has_ended};
 use snapshot::{
-    Address, Effect, FutureState, GilState, Operation, SharedKey, SyncObject, SyncState, Task,
-    Thread, ThreadState,
+    Address, Effect, FutureState, GilState, Kind, Operation, SharedKey, SyncObject, SyncState,
+    Task, Thread, ThreadState,
 };
 
 /// Most parts that one object is taken to be made of.
@@ -412,8 +412,12 @@ impl Knots<'_, '_> {
         } else if workers.is_empty() && processes.is_empty() {
             return self.open(node);
         }
-        // The threads of a pool of processes pass on what the processes do, and do nothing themselves.
+        // The threads of a pool of processes pass on what the processes do, and do nothing themselves; without one of
+        // them nothing comes.
         let threads = workers.iter().filter(|_| end || processes.is_empty());
+        if !end && !processes.is_empty() && crate::gone::ended_worker(world, p, address).is_some() {
+            return;
+        }
         for &worker in threads {
             if let Some(t) = find_thread(world, p, worker) {
                 self.need_actor(node, Actor::Thread(p, t), Link::Definite);
@@ -513,9 +517,18 @@ impl Knots<'_, '_> {
     }
 }
 
-/// Whether a thread may do something of the program's own accord.
+/// Whether a thread may do something of the program's own accord, or because the world outside asks for it.
 pub(crate) fn may_act(python: bool, thread: &Thread) -> bool {
-    python && thread.state != ThreadState::Idle
+    python && (thread.state != ThreadState::Idle || serves_outside(thread))
+}
+
+/// Whether a thread without work waits for requests, and not for what its own pool or manager has to do.
+fn serves_outside(thread: &Thread) -> bool {
+    let own =
+        |file: &str| file.contains("/multiprocessing/") || file.contains("/concurrent/futures/");
+    let wait = thread.waits_for.as_ref();
+    wait.is_some_and(|w| matches!(w.kind, Kind::Descriptors | Kind::Socket))
+        && !thread.frames.iter().any(|f| own(&f.file))
 }
 
 /// The position of the thread that runs a loop.

@@ -225,6 +225,7 @@ fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
         schema: snapshot::SCHEMA,
         ..Snapshot::default()
     };
+    let opened: Vec<&Opened> = members.iter().map(|member| member.opened).collect();
     for member in members {
         let mut process = facts::process(member.opened, &member.status);
         process.notes = member.notes;
@@ -242,6 +243,7 @@ fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
         snapshot.processes.push(process);
     }
     if options.reach {
+        facts::left_by_forks(&mut snapshot, &opened);
         facts::shared_outside(&mut snapshot);
     }
     snapshot

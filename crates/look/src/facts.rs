@@ -5,7 +5,7 @@ use crate::{Options, waits};
 use cpython::read::{KernelThread, Reading};
 use process::hold::Hold;
 use process::{Mapping, Maps, ProcError, ProcStatus, proc};
-use snapshot::{FdKind, Process, ProcessState, Snapshot, SyncState, Thread, ThreadState};
+use snapshot::{Address, FdKind, Process, ProcessState, Snapshot, SyncState, Thread, ThreadState};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
@@ -207,6 +207,54 @@ fn note<T>(notes: &mut Vec<String>, what: &str, read: Result<T, ProcError>, into
         Err(ProcError::Gone(_)) => {}
         Err(error) => notes.push(format!("{what} could not be read: {error}")),
     }
+}
+
+/// Where a forked process waits for a lock, its parent is asked whether that one was there when the process was
+/// forked: it then lies at the same place in both.
+pub(crate) fn left_by_forks(snapshot: &mut Snapshot, opened: &[&Opened]) {
+    let mut asked: Vec<(u32, Vec<Address>)> = Vec::new();
+    for process in &snapshot.processes {
+        let Some(parent) = process.forked_from else {
+            continue;
+        };
+        let waits = process.threads.iter().filter_map(|t| t.waits_for.as_ref());
+        let locks = waits.flat_map(|wait| [wait.address, wait.inner_address]);
+        let is_lock = |address: &Address| {
+            let mut objects = process.objects.iter();
+            objects.any(|object| object.address == *address && is_private_lock(&object.state))
+        };
+        let locks: Vec<Address> = locks.flatten().filter(is_lock).collect();
+        if !locks.is_empty() {
+            asked.push((parent, locks));
+        }
+    }
+    for (pid, locks) in asked {
+        let parent = opened.iter().find(|opened| opened.pid == pid);
+        let Some((parent, runtime)) = parent.and_then(|o| Some((o, o.runtime.as_ref().ok()?)))
+        else {
+            continue;
+        };
+        let reader = runtime.reader(&parent.memory);
+        let found = cpython::sync::describe(&reader, &locks);
+        let process = snapshot
+            .processes
+            .iter_mut()
+            .find(|process| process.pid == pid);
+        let Some(process) = process else { continue };
+        for object in found {
+            if process
+                .objects
+                .iter()
+                .all(|known| known.address != object.address)
+            {
+                process.objects.push(object);
+            }
+        }
+    }
+}
+
+fn is_private_lock(state: &SyncState) -> bool {
+    matches!(state, SyncState::Lock { .. } | SyncState::RLock { .. })
 }
 
 /// Finds out which pipes and sockets that somebody waits for are open in processes outside of the snapshot too.

@@ -106,7 +106,7 @@ impl Holder<'_> {
     }
 
     pub(super) fn is_own(&self, frame: &RawFrame) -> bool {
-        self.origins.origin_of(&frame.code.file) == Origin::Program
+        self.origins.of_frame(&self.insight.reader, frame) == Origin::Program
     }
 
     /// The place of the innermost of the program's frames that is not further in than `depth`.

@@ -191,7 +191,7 @@ impl<'a> Inspection<'a> {
 pub(super) fn now(insight: &Insight<'_>, origins: &Origins, frames: &[RawFrame]) -> Place {
     frames
         .iter()
-        .find(|frame| origins.origin_of(&frame.code.file) == Origin::Program)
+        .find(|frame| origins.of_frame(&insight.reader, frame) == Origin::Program)
         .or(frames.first())
         .map(|frame| insight.place(frame, None))
         .unwrap_or_default()

@@ -118,12 +118,7 @@ pub fn holds_of_frames(reader: &Reader<'_>, frames: &[RawFrame], origins: &Origi
 
 /// The objects at these addresses, with what is known of each and with the objects that they are made of.
 /// What is no synchronisation object is left out.
-pub fn describe(
-    reader: &Reader<'_>,
-    interpreter: &Interp,
-    addresses: &[Address],
-) -> Vec<SyncObject> {
-    let _ = interpreter;
+pub fn describe(reader: &Reader<'_>, addresses: &[Address]) -> Vec<SyncObject> {
     let mut catalogue = objects::Catalogue::default();
     catalogue.add(reader, addresses.iter().copied());
     catalogue.into_objects()

@@ -1,5 +1,6 @@
 //! Whose code a file is: the program's own, the standard library's, an installed package's.
 
+use crate::frame::RawFrame;
 use crate::reader::Reader;
 use snapshot::{Address, Origin};
 
@@ -49,6 +50,17 @@ impl Origins {
             return Origin::Stdlib;
         }
         Origin::Program
+    }
+
+    /// Whose code a frame runs. Code that the standard library has made from a string and run in a namespace of its own
+    /// (the methods of `multiprocessing.managers`' proxies) is its own, not the program's.
+    pub fn of_frame(&self, reader: &Reader<'_>, frame: &RawFrame) -> Origin {
+        if &*frame.code.file == "<string>"
+            && matches!(reader.dict_get(frame.globals, "__name__"), Ok(None))
+        {
+            return Origin::Stdlib;
+        }
+        self.origin_of(&frame.code.file)
     }
 
     /// The path of a file of the standard library within it (`concurrent/futures/thread.py`); for a frozen

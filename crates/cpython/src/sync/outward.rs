@@ -38,7 +38,7 @@ pub(super) fn tell(
     let mut place_at = None;
     let mut in_packages = false;
     for (depth, frame) in frames.iter().enumerate() {
-        match origins.origin_of(&frame.code.file) {
+        match origins.of_frame(reader, frame) {
             Origin::Program => {
                 place_at = Some(depth);
                 break;

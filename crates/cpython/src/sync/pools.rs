@@ -139,16 +139,27 @@ pub(super) fn pool(reader: &Reader<'_>, pool: Address) -> State {
         .filter(|_| waiting)
         .and_then(|cache| reader.dict_items(cache, QUEUED_MAX).ok())
         .unwrap_or_default();
+    // Worker processes have threads here that give them their tasks and take their results.
+    let handlers = ["_worker_handler", "_task_handler", "_result_handler"];
+    let handlers: Vec<Address> = handlers
+        .iter()
+        .filter_map(|name| attribute(reader, pool, name))
+        .collect();
+    let threads: Vec<Address> = members.iter().copied().filter(is_thread).collect();
     let state = SyncState::Executor {
         max_workers: integer(reader, pool, "_processes")
             .unwrap_or(i64::try_from(members.len()).unwrap_or(0)),
-        workers: members.iter().copied().filter(is_thread).collect(),
+        workers: if threads.is_empty() {
+            handlers.clone()
+        } else {
+            threads
+        },
         processes: members.iter().filter_map(pid).collect(),
         queued: results.into_iter().map(|(_, result)| result).collect(),
         shutdown: text(reader, pool, "_state").is_some_and(|state| state != "RUN"),
         broken: None,
     };
-    Some((state, Vec::new()))
+    Some((state, handlers))
 }
 
 /// Why an executor is broken: a text, `True`, or `False`.
