@@ -2,9 +2,9 @@
 //! every stack is a slice on its thread's track, as long as it stayed on the stack; tasks have tracks of their own.
 
 use crate::lanes::{Stretch, has_order, lanes};
-use crate::text::{kind_name, process_label, state_name, task_label};
+use crate::text::{kind_name, process_label, task_label};
 use crate::tree::frame_ids;
-use crate::{FrameId, Profile, StackId, State, Track};
+use crate::{FrameKind, FunctionId, Profile, State, Total, Track};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -37,13 +37,13 @@ struct Order {
     sort_index: usize,
 }
 
+/// Where a function is. That it is the same each time lets readers match beginnings and ends also in recursion.
 #[derive(Serialize)]
 struct Place<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     file: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u32>,
-    state: &'a str,
 }
 
 #[derive(Serialize)]
@@ -148,81 +148,92 @@ impl Writer<'_> {
         self.metadata("thread_sort_index", Order { sort_index: index })
     }
 
-    /// A track's slices. A function stays open as long as it is on the stack, whatever its line.
+    /// A track's slices. A function stays open as long as it is on the stack, whatever its line. Slices are written as
+    /// they opened, outer ones first: so readers nest also those that begin and end together.
     fn lane(&mut self, lane: &[Stretch]) -> io::Result<()> {
-        let mut open: Vec<Open> = Vec::new();
+        let mut slices: Vec<Slice> = Vec::new();
+        let mut open: Vec<usize> = Vec::new();
         let mut end_ns = 0;
         for stretch in lane {
             let Some(total) = self.profile.totals.get(stretch.total as usize) else {
                 continue;
             };
             if stretch.start_ns > end_ns {
-                self.close(&mut open, 0, end_ns)?;
+                close(&mut slices, &mut open, 0, end_ns);
             }
-            let frames = self.frames(total.stack);
+            let functions = self.functions(total);
             let same = open
                 .iter()
-                .zip(&frames)
-                .take_while(|(open, frame)| self.function(open.frame) == self.function(**frame))
+                .zip(&functions)
+                .take_while(|(open, function)| slices[**open].function == **function)
                 .count();
-            self.close(&mut open, same, stretch.start_ns)?;
-            // What is innermost has its state; one that was not innermost before begins anew only by its frames.
-            for frame in &frames[same..] {
-                open.push(Open {
-                    frame: *frame,
+            close(&mut slices, &mut open, same, stretch.start_ns);
+            for function in &functions[same..] {
+                open.push(slices.len());
+                slices.push(Slice {
+                    function: *function,
                     start_ns: stretch.start_ns,
-                    state: total.state,
+                    end_ns: stretch.end_ns,
                 });
             }
             end_ns = stretch.end_ns;
         }
-        self.close(&mut open, 0, end_ns)
+        close(&mut slices, &mut open, 0, end_ns);
+        slices.iter().try_for_each(|slice| self.slice(slice))
     }
 
-    fn frames(&self, stack: Option<StackId>) -> Vec<FrameId> {
-        frame_ids(self.profile, stack)
-    }
-
-    fn function(&self, frame: FrameId) -> Option<u32> {
-        self.profile
-            .frames
-            .get(frame as usize)
-            .map(|frame| frame.function)
-    }
-
-    /// Ends all but the outermost `keep`, from the innermost outwards.
-    fn close(&mut self, open: &mut Vec<Open>, keep: usize, at_ns: u64) -> io::Result<()> {
-        while open.len() > keep {
-            let Some(done) = open.pop() else {
-                return Ok(());
-            };
-            let profile = self.profile;
-            let frame = profile.frames.get(done.frame as usize);
-            let function = frame.and_then(|frame| profile.function_of(frame));
-            let line = frame.map(|frame| frame.line).filter(|line| *line > 0);
-            self.event(&Event {
-                ph: "X",
-                name: function.map_or("?", |f| profile.text(f.name)),
-                cat: function.map(|f| kind_name(f.kind)),
-                pid: self.pid,
-                tid: self.tid,
-                ts: Some(micros(done.start_ns)),
-                dur: Some(micros(at_ns.saturating_sub(done.start_ns))),
-                args: Place {
-                    file: function.map_or("", |f| profile.text(f.file)),
-                    line,
-                    state: state_name(done.state),
-                },
-            })?;
+    /// A stack's functions, from the outermost inwards; `None`: the wait for the GIL, which has no frame.
+    fn functions(&self, total: &Total) -> Vec<Option<FunctionId>> {
+        let profile = self.profile;
+        let frames = frame_ids(profile, total.stack);
+        let places = frames
+            .iter()
+            .filter_map(|frame| profile.frames.get(*frame as usize));
+        let mut functions: Vec<_> = places.map(|place| Some(place.function)).collect();
+        let innermost = functions.last().copied().flatten();
+        let kind = innermost
+            .and_then(|id| profile.functions.get(id as usize))
+            .map(|function| function.kind);
+        if total.state == State::Gil && kind.is_some_and(|kind| kind != FrameKind::Wait) {
+            functions.push(None);
         }
-        Ok(())
+        functions
+    }
+
+    fn slice(&mut self, slice: &Slice) -> io::Result<()> {
+        let profile = self.profile;
+        let function = slice
+            .function
+            .and_then(|id| profile.functions.get(id as usize));
+        let kind = function.map_or(FrameKind::Wait, |function| function.kind);
+        self.event(&Event {
+            ph: "X",
+            name: function.map_or("waits for the GIL", |f| profile.text(f.name)),
+            cat: Some(kind_name(kind)),
+            pid: self.pid,
+            tid: self.tid,
+            ts: Some(micros(slice.start_ns)),
+            dur: Some(micros(slice.end_ns.saturating_sub(slice.start_ns))),
+            args: Place {
+                file: function.map_or("", |f| profile.text(f.file)),
+                line: function.map(|f| f.first_line).filter(|line| *line > 0),
+            },
+        })
     }
 }
 
-struct Open {
-    frame: FrameId,
+/// A function's time on the stack.
+struct Slice {
+    function: Option<FunctionId>,
     start_ns: u64,
-    state: State,
+    end_ns: u64,
+}
+
+/// Ends all open slices but the outermost `keep`.
+fn close(slices: &mut [Slice], open: &mut Vec<usize>, keep: usize, at_ns: u64) {
+    for done in open.drain(keep.min(open.len())..) {
+        slices[done].end_ns = at_ns;
+    }
 }
 
 #[expect(

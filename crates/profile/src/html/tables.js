@@ -47,7 +47,7 @@ class FunctionTable {
     const value = name ? null : this.columns[column][1];
     const size = (row) => (this.compared && (column === 0 || column === 3) && !up ? Math.abs(value(row)) : value(row));
     const order = name
-      ? (a, b) => (up ? 1 : -1) * b.entry.name.localeCompare(a.entry.name)
+      ? (a, b) => (up ? 1 : -1) * a.entry.name.localeCompare(b.entry.name)
       : (a, b) => (up ? size(a) - size(b) : size(b) - size(a)) || b.total - a.total || a.entry.name.localeCompare(b.entry.name);
     const rows = this.rows.filter((row) => !matches || matches(row.entry, row.key)).sort(order);
     this.body.replaceChildren(...rows.slice(0, TABLE_ROWS).map((row) => this.row(row)));

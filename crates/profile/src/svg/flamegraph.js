@@ -43,8 +43,8 @@
       if (!shown) continue;
       const left = above.has(frame) ? 0 : (frame.left - target.left) * factor;
       const width = above.has(frame) ? 100 : frame.width * factor;
-      element.setAttribute("x", left + "%");
-      element.setAttribute("width", width + "%");
+      element.setAttribute("x", left.toFixed(4) + "%");
+      element.setAttribute("width", width.toFixed(4) + "%");
       element.classList.toggle("n", width < 0.3);
       if (width > 0.6 && element.childElementCount < 3) {
         const text = document.createElementNS(root.namespaceURI, "text");
