@@ -113,7 +113,7 @@ fn callgrind_annotate_reads_callgrind() {
             !required,
             "callgrind_annotate is absent; it comes with valgrind"
         );
-        println!("skipped: callgrind_annotate is absent");
+        eprintln!("skipped: callgrind_annotate is absent");
         return;
     }
     let annotate = |inclusive: &str| {
