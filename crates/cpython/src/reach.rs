@@ -85,6 +85,8 @@ struct Links {
     code: Option<Rc<CodeUse>>,
     /// Something of it could not be followed.
     partial: bool,
+    /// The lock whose `release` this is, ready to be called.
+    releases: Option<Address>,
 }
 
 /// What is known of the target whoever asks; each object is read once.
@@ -117,6 +119,10 @@ struct Walk<'w, 'a> {
     waiting: BTreeMap<Rc<str>, Vec<(Address, Address)>>,
     found: Vec<Address>,
     complete: bool,
+    /// Some code gives back what it has not taken.
+    releases: bool,
+    /// Locks whose `release` may be called without being named.
+    released: HashSet<Address>,
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
@@ -130,6 +136,8 @@ impl<'w, 'a> Walk<'w, 'a> {
             waiting: BTreeMap::new(),
             found: Vec::new(),
             complete: true,
+            releases: false,
+            released: HashSet::new(),
         }
     }
 
@@ -167,6 +175,14 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     fn follow(&mut self, from: Option<Address>, links: &Links) {
         self.complete &= !links.partial;
+        if let Some(lock) = links.releases {
+            let step = from.and_then(|from| self.seen.get(&from));
+            // Every Condition has its lock's methods as attributes of these names.
+            let named = step.is_some_and(|step| step.label.is_attribute("release"));
+            if !named {
+                self.released.insert(lock);
+            }
+        }
         for link in &links.always {
             self.visit(from, link.label.clone(), link.to);
         }
@@ -182,6 +198,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
         if let Some(code) = &links.code {
             self.complete &= !code.partial;
+            self.releases |= code.releases;
             for name in &code.names {
                 self.name(name);
             }
@@ -254,6 +271,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         Effect {
             object,
             path: path::text(&labels),
+            releases: self.releases || self.released.contains(&object),
         }
     }
 }

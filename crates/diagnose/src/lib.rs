@@ -29,7 +29,7 @@
 //! | object state says it is free (unlocked, set, not empty, done, ended) | the wait is about to end: no finding |
 //! | inner lock's state `Lock { locked: false }` | the same |
 //! | `hold` | only real holds; `given_up` while a `Condition.wait` has given the lock up |
-//! | `reaches`, `handlers_reach`, `EventLoop.reaches` | who could release, set, put, notify. With `reach_complete` false every Python actor of the process that can go on is taken to reach everything |
+//! | `reaches`, `handlers_reach`, `EventLoop.reaches` | who could release, set, put, notify. With `reach_complete` false every Python actor of the process that can go on is taken to reach everything. `releases`: its code also gives back what it has not taken, so it may be meant to release a lock whose holder is only probable |
 //! | `ThreadState::Idle` | only for waits that no program code is part of: a pool's worker waiting for work (`concurrent.futures.thread._worker`, a `multiprocessing.Pool` worker's `get`, the pools' own handler threads, a queue's feeder with nothing to write), a loop in its own select. A user's `while True: q.get()` is `Waiting` |
 //! | `interpreter` `None` | a native thread: never an actor |
 //! | `daemon` | `Some(false)` or `main`: the program relies on it. `None` counts as daemon |

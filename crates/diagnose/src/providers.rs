@@ -4,8 +4,8 @@ use crate::gates::{Gate, Knots, find_thread};
 use crate::graph::{Link, NodeId, Rule};
 use crate::world::{Actor, has_ended};
 use snapshot::{
-    Address, Effect, FutureState, GilState, Kind, Operation, SharedKey, SyncObject, SyncState,
-    Task, Thread, ThreadState,
+    Address, Certainty, Effect, FutureState, GilState, Kind, Operation, SharedKey, SyncObject,
+    SyncState, Task, Thread, ThreadState,
 };
 
 /// Most parts that one object is taken to be made of.
@@ -94,6 +94,7 @@ impl Knots<'_, '_> {
                 for &holder in holders {
                     self.need_actor(node, holder, Link::Definite);
                 }
+                self.other_releasers(node, p, address, holders);
             }
             None => match index.objects.get(&address).map(|o| &o.state) {
                 Some(SyncState::Lock { locked: Some(true) } | SyncState::AsyncLock { .. }) => {
@@ -102,6 +103,30 @@ impl Knots<'_, '_> {
                 // Nothing says that it is taken at all.
                 _ => self.open(node),
             },
+        }
+    }
+
+    /// Where a lock was taken by `acquire()`, another thread may be meant to release it: a lock used as a signal.
+    fn other_releasers(&mut self, node: NodeId, p: usize, address: Address, holders: &[Actor]) {
+        let world = self.world;
+        let (Some(process), Some(index)) = (world.process(p), world.index.get(p)) else {
+            return;
+        };
+        let probably = |holder: &Actor| {
+            let mut holds = world.holds(*holder).iter().filter(|h| h.address == address);
+            holds.all(|hold| hold.certainty == Certainty::Probable)
+        };
+        if !holders.iter().all(probably) {
+            return;
+        }
+        let by_handler = |e: &Effect| e.object == address && e.releases;
+        if process.handlers_reach.iter().any(by_handler) {
+            return self.open(node);
+        }
+        for &actor in index.releasers.get(&address).into_iter().flatten() {
+            if !holders.contains(&actor) {
+                self.need_actor(node, actor, Link::Reach);
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! A snapshot with its indexes: who is where, who holds what, who reaches what.
 
 use snapshot::{
-    Address, ChildState, FdKind, Hold, Kind, Operation, Place, Process, ProcessState, SharedKey,
-    Snapshot, SyncObject, SyncState, Task, TaskState, Thread, ThreadState, Timeout, Wait,
+    Address, ChildState, Effect, FdKind, Hold, Kind, Operation, Place, Process, ProcessState,
+    SharedKey, Snapshot, SyncObject, SyncState, Task, TaskState, Thread, ThreadState, Timeout,
+    Wait,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -34,6 +35,8 @@ pub(crate) struct Index<'s> {
     pub running_in: HashMap<Address, usize>,
     pub holders: HashMap<Address, Vec<Actor>>,
     pub reachers: HashMap<Address, Vec<Actor>>,
+    /// Those among them who may release what another one took.
+    pub releasers: HashMap<Address, Vec<Actor>>,
     /// From what is woken to what wakes it.
     pub wakers: HashMap<Address, Vec<Address>>,
     pub loop_by_tid: HashMap<u32, &'s SyncObject>,
@@ -267,9 +270,7 @@ fn index_process(p: usize, process: &Process) -> Index<'_> {
         for hold in thread.holds.iter().filter(|h| !h.given_up) {
             index.holders.entry(hold.address).or_default().push(actor);
         }
-        for effect in &thread.reaches {
-            index.reachers.entry(effect.object).or_default().push(actor);
-        }
+        index_effects(&mut index, actor, &thread.reaches);
     }
     for (k, task) in process.tasks.iter().enumerate() {
         index_task(&mut index, p, k, task);
@@ -296,6 +297,16 @@ fn index_object<'s>(index: &mut Index<'s>, object: &'s SyncObject) {
     }
 }
 
+fn index_effects(index: &mut Index<'_>, actor: Actor, effects: &[Effect]) {
+    for effect in effects {
+        index.reachers.entry(effect.object).or_default().push(actor);
+        if effect.releases {
+            let releasers = index.releasers.entry(effect.object).or_default();
+            releasers.push(actor);
+        }
+    }
+}
+
 fn index_task(index: &mut Index<'_>, p: usize, k: usize, task: &Task) {
     index.task_by_address.insert(task.address, k);
     if matches!(
@@ -312,9 +323,7 @@ fn index_task(index: &mut Index<'_>, p: usize, k: usize, task: &Task) {
     for hold in task.holds.iter().filter(|h| !h.given_up) {
         index.holders.entry(hold.address).or_default().push(actor);
     }
-    for effect in &task.reaches {
-        index.reachers.entry(effect.object).or_default().push(actor);
-    }
+    index_effects(index, actor, &task.reaches);
     if let Some(tid) = task.loop_tid {
         index.tasks_of_thread.entry(tid).or_default().push(k);
     }

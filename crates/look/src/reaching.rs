@@ -132,6 +132,7 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
             .map(|object| Effect {
                 object: *object,
                 path: "a signal handler".to_owned(),
+                releases: true,
             })
             .collect();
     }

@@ -263,4 +263,8 @@ pub struct Effect {
     pub object: Address,
     /// How it is reached: `global bank.done`, `self.queue of Worker.run`.
     pub path: String,
+    /// Whether whoever reaches it also runs code that gives something back which it has not taken before: of a lock, that it
+    /// may release what another one took.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub releases: bool,
 }

@@ -103,6 +103,7 @@ impl World<'_> {
         for index in &uses.names {
             found.add(code.name_at(reader, *index as usize)?, &code.file);
         }
+        found.note_release(0, &code.file);
         for index in &uses.constants {
             let constant = code.const_at(reader, *index as usize)?;
             self.gather_constant(constant, found, 0)?;

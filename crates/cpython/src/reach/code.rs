@@ -61,6 +61,8 @@ pub(super) struct CodeUse {
     pub prefixes: Vec<Rc<str>>,
     /// It could not be read whole, or it can get at everything.
     pub partial: bool,
+    /// A function of the program's among it calls a `release` and no `acquire`.
+    pub releases: bool,
 }
 
 /// A module's globals, without the registries.
@@ -91,9 +93,11 @@ impl World<'_> {
     fn gather(&self, code: Address, found: &mut CodeUse, depth: usize) -> Result<(), ReadError> {
         let reader = &self.reader;
         let info = CodeInfo::read(reader, code)?;
+        let first = found.names.len();
         for name in reader.items(info.names, TUPLE_MAX)? {
             found.add(reader.name(name)?, &info.file);
         }
+        found.note_release(first, &info.file);
         for constant in reader.items(info.consts, TUPLE_MAX)? {
             self.gather_constant(constant, found, depth)?;
         }
@@ -211,6 +215,13 @@ impl World<'_> {
 }
 
 impl CodeUse {
+    /// The names from the one numbered `first` on are those of one function in this file.
+    pub(super) fn note_release(&mut self, first: usize, file: &str) {
+        let names = self.names.get(first..).unwrap_or_default();
+        let has = |wanted: &str| names.iter().any(|name| **name == *wanted);
+        self.releases |= has("release") && !has("acquire") && !is_library(file);
+    }
+
     /// One more name, used by code of this file.
     pub(super) fn add(&mut self, name: Rc<str>, file: &str) {
         if EVERYTHING.contains(&&*name) && !is_library(file) {

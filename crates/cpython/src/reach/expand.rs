@@ -58,6 +58,7 @@ impl<'a> World<'a> {
                 let owner = self
                     .reader
                     .get(object, self.reader.layout.cfunction.m_self)?;
+                links.releases = self.is_release(object).then_some(owner);
                 // A module's own function does not bring the module into play.
                 if !owner.is_null() && self.kind_of(owner) != Kind::Module {
                     other(links, owner);
@@ -104,6 +105,17 @@ impl<'a> World<'a> {
             self.instance(object, kind, links)?;
         }
         Ok(())
+    }
+
+    /// Whether a built-in method is called `release`.
+    fn is_release(&self, method: Address) -> bool {
+        let name = || {
+            let layout = self.reader.layout;
+            let definition = self.reader.get(method, layout.cfunction.m_ml)?;
+            let name = self.reader.get(definition, layout.method_def.ml_name)?;
+            self.reader.c_string(name, 16)
+        };
+        name().is_ok_and(|name| name == "release")
     }
 
     fn items(

@@ -19,6 +19,13 @@ pub(super) enum Label {
     Other,
 }
 
+impl Label {
+    /// Whether it is an attribute of this name.
+    pub(super) fn is_attribute(&self, wanted: &str) -> bool {
+        matches!(self, Label::Attribute(name) if **name == *wanted)
+    }
+}
+
 /// Longest path that is told in full.
 const LENGTH_MAX: usize = 120;
 
