@@ -19,7 +19,10 @@ pub(crate) fn finding(
     root: &Root,
     earlier: Option<&Snapshot>,
 ) -> Option<Finding> {
-    if is_by_design(knots, stuck, root) || has_moved(knots, root, earlier) {
+    if is_by_design(knots, stuck, root)
+        || is_blocked_loop(knots, root)
+        || has_moved(knots, root, earlier)
+    {
         return None;
     }
     let knot: Vec<Told> = root
@@ -155,6 +158,22 @@ fn is_by_design(knots: &Knots<'_, '_>, stuck: &Stuck, root: &Root) -> bool {
         stuck.open.get(node) == Some(&true) && !idle
     });
     sleeps && others
+}
+
+/// Whether a loop's thread blocks in a system call on what only its own process could write to or read: that it blocks its loop
+/// is all that is wrong, and is told as that.
+fn is_blocked_loop(knots: &Knots<'_, '_>, root: &Root) -> bool {
+    let world = knots.world;
+    let mut in_step = 0;
+    let alone = root.knot.iter().all(|&actor| match actor {
+        Actor::Thread(p, t) => {
+            let step = world.thread(p, t).is_some_and(|t| t.running_task.is_some());
+            in_step += usize::from(step);
+            step
+        }
+        Actor::Task(..) => true,
+    });
+    root.kind == FindingKind::PipeDeadlock && alone && in_step == 1
 }
 
 /// `threading.Event().wait()`: an object that has no name, so that nobody was ever meant to set it.

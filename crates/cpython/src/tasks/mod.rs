@@ -85,6 +85,17 @@ pub fn inspect(
                 .push(format!("the task at {address} could not be read")),
         }
     }
+    if reader.layout.thread_state_impl.asyncio_tasks_head.exists() {
+        let of_threads = interp.threads.iter().flat_map(|thread| &thread.frames);
+        let mut frames = of_threads.chain(seen.iter().flat_map(|task| &task.frames));
+        let mut failed = find::failed(reader, origins, &mut frames);
+        failed.retain(|at| !found.tasks.contains(at));
+        seen.extend(
+            failed
+                .iter()
+                .filter_map(|at| one_task(reader, *at, &found, &loops)),
+        );
+    }
     for task in &mut seen {
         if task.task.state == TaskState::Pending && !task.task.scheduled {
             task.task.waits_for = waits::wait_of(reader, origins, task, &mut objects);
