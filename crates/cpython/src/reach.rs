@@ -19,7 +19,7 @@ use ahead::{Ahead, Standing};
 use code::{CodeUse, Namespace};
 use kind::Kind;
 use path::Label;
-use snapshot::{Address, Effect};
+use snapshot::{Address, ENDERS, Effect};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
@@ -87,6 +87,8 @@ struct Links {
     partial: bool,
     /// The lock whose `release` this is, ready to be called.
     releases: Option<Address>,
+    /// It is of native code from outside the standard library.
+    foreign: bool,
 }
 
 /// What is known of the target whoever asks; each object is read once.
@@ -123,6 +125,10 @@ struct Walk<'w, 'a> {
     releases: bool,
     /// Locks whose `release` may be called without being named.
     released: HashSet<Address>,
+    /// Whether native code from outside the standard library is in play: which names that uses cannot be seen.
+    foreign: bool,
+    /// Names of the functions whose frames are the root: what they do is begun.
+    begun: HashSet<Rc<str>>,
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
@@ -138,6 +144,8 @@ impl<'w, 'a> Walk<'w, 'a> {
             complete: true,
             releases: false,
             released: HashSet::new(),
+            foreign: false,
+            begun: HashSet::new(),
         }
     }
 
@@ -146,6 +154,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         for frame in root.frames {
             let links = self.world.frame_links(frame, inner);
             self.follow(None, &links);
+            self.begun.insert(frame.code.name.clone());
             inner = Some(frame);
         }
         for object in root.extra {
@@ -163,11 +172,12 @@ impl<'w, 'a> Walk<'w, 'a> {
                 left.saturating_sub(1 + (links.always.len() + links.named.len()) / LINKS_OF_OBJECT);
             self.follow(Some(object), &links);
         }
+        let uses = self.uses();
         Reached {
             found: self
                 .found
                 .iter()
-                .map(|object| self.effect(*object))
+                .map(|object| self.effect(*object, uses.clone()))
                 .collect(),
             complete: self.complete,
         }
@@ -183,6 +193,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 self.released.insert(lock);
             }
         }
+        self.foreign |= links.foreign;
         for link in &links.always {
             self.visit(from, link.label.clone(), link.to);
         }
@@ -257,7 +268,19 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
-    fn effect(&self, object: Address) -> Effect {
+    /// Which of the methods that end a wait the code in play names.
+    fn uses(&self) -> Option<Vec<String>> {
+        let used = |name: &&&str| self.is_named(name) || self.begun.contains(**name);
+        (!self.foreign).then(|| {
+            ENDERS
+                .iter()
+                .filter(used)
+                .map(|name| (*name).to_owned())
+                .collect()
+        })
+    }
+
+    fn effect(&self, object: Address, uses: Option<Vec<String>>) -> Effect {
         let mut labels = Vec::new();
         let mut at = Some(object);
         while let Some(step) = at.and_then(|at| self.seen.get(&at)) {
@@ -272,6 +295,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             object,
             path: path::text(&labels),
             releases: self.releases || self.released.contains(&object),
+            uses,
         }
     }
 }

@@ -65,6 +65,7 @@ fn left_by_fork(world: &World<'_>, p: usize, address: Address) -> Option<Holder>
     {
         let holds = || index.holders.get(&address).into_iter().flatten();
         let reaches = index.reachers.get(&address).into_iter().flatten();
+        let reaches = reaches.map(|(actor, _)| actor);
         // The thread that forked is the child's main one, and goes by the same number in both.
         let forker = child.threads.iter().find(|t| t.main).and_then(|t| t.ident);
         let another = |a: &&Actor| match a {

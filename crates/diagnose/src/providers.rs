@@ -85,7 +85,7 @@ impl Knots<'_, '_> {
             // The object itself says who owns it; what stacks say cannot be more.
             match index.thread_by_ident.get(&owner) {
                 Some(&t) => self.need_actor(node, Actor::Thread(p, t), Link::Definite),
-                None => self.reach(node, p, &[address]),
+                None => self.reach(node, p, &[address], &RELEASE),
             }
             return;
         }
@@ -98,7 +98,7 @@ impl Knots<'_, '_> {
             }
             None => match index.objects.get(&address).map(|o| &o.state) {
                 Some(SyncState::Lock { locked: Some(true) } | SyncState::AsyncLock { .. }) => {
-                    self.reach(node, p, &[address]);
+                    self.reach(node, p, &[address], &RELEASE);
                 }
                 // Nothing says that it is taken at all.
                 _ => self.open(node),
@@ -235,7 +235,8 @@ impl Knots<'_, '_> {
         if shared {
             self.need_gate(node, Gate::Family, Link::Reach);
         }
-        self.reach(node, p, &addresses);
+        let enders = enders(object.map(|o| &o.state), operation);
+        self.reach(node, p, &addresses, enders);
     }
 
     /// What an object is made of, and what that is made of in turn.
@@ -255,23 +256,27 @@ impl Knots<'_, '_> {
         found
     }
 
-    /// Links a gate to all that can reach one of `addresses`.
-    fn reach(&mut self, node: NodeId, p: usize, addresses: &[Address]) {
+    /// Links a gate to all that can reach one of `addresses`, and whose code names one of `enders` where the first of them is
+    /// what they reach.
+    fn reach(&mut self, node: NodeId, p: usize, addresses: &[Address], enders: &[&str]) {
         let world = self.world;
         let (Some(process), Some(index)) = (world.process(p), world.index.get(p)) else {
             return self.open(node);
         };
-        if process
-            .handlers_reach
-            .iter()
-            .any(|e| addresses.contains(&e.object))
-        {
+        let main = addresses.first();
+        let may_end = |effect: &Effect| {
+            addresses.contains(&effect.object)
+                && (Some(&effect.object) != main || uses(effect, enders))
+        };
+        if process.handlers_reach.iter().any(may_end) {
             return self.open(node);
         }
         if process.reach_complete {
             for address in addresses {
-                for &actor in index.reachers.get(address).into_iter().flatten() {
-                    self.need_actor(node, actor, Link::Reach);
+                for &(actor, effect) in index.reachers.get(address).into_iter().flatten() {
+                    if may_end(effect) {
+                        self.need_actor(node, actor, Link::Reach);
+                    }
                 }
             }
         } else {
@@ -282,7 +287,7 @@ impl Knots<'_, '_> {
             self.need_gate(node, Gate::Pool(p, pool), Link::Reach);
         }
         for event_loop in index.loop_by_tid.values() {
-            self.reach_of_loop(node, p, event_loop, addresses);
+            self.reach_of_loop(node, p, event_loop, &may_end);
         }
     }
 
@@ -292,7 +297,7 @@ impl Knots<'_, '_> {
         node: NodeId,
         p: usize,
         event_loop: &SyncObject,
-        addresses: &[Address],
+        may_end: &dyn Fn(&Effect) -> bool,
     ) {
         let SyncState::EventLoop {
             reaches,
@@ -303,7 +308,7 @@ impl Knots<'_, '_> {
         else {
             return;
         };
-        let wanted = |found: &[Effect]| found.iter().any(|e| addresses.contains(&e.object));
+        let wanted = |found: &[Effect]| found.iter().any(may_end);
         if reaches.as_deref().is_none_or(wanted) {
             self.need_gate(node, Gate::Callbacks(p, event_loop.address), Link::Reach);
         }
@@ -403,7 +408,8 @@ impl Knots<'_, '_> {
         }
         if !certain {
             self.graph.set_rule(node, Rule::Any);
-            self.reach(node, p, &[address]);
+            let enders = ["set_result", "set_exception", "cancel"];
+            self.reach(node, p, &[address], &enders);
         }
     }
 
@@ -542,6 +548,37 @@ impl Knots<'_, '_> {
     }
 }
 
+/// What gives a lock back.
+const RELEASE: [&str; 3] = ["release", "__exit__", "__aexit__"];
+
+/// The methods of an object in this state by which a wait for it can end; none given: whatever is done with it.
+pub(crate) fn enders(state: Option<&SyncState>, operation: Operation) -> &'static [&'static str] {
+    match (state, operation) {
+        (Some(SyncState::Queue { .. }), Operation::Join) => &["task_done", "shutdown"],
+        (Some(SyncState::Queue { .. }), Operation::Put) => &[
+            "get",
+            "get_nowait",
+            "clear",
+            "notify",
+            "notify_all",
+            "shutdown",
+        ],
+        (Some(SyncState::Queue { .. }), Operation::Get) => {
+            &["put", "put_nowait", "notify", "notify_all", "shutdown"]
+        }
+        (Some(SyncState::Event { .. }), _) => &["set"],
+        (Some(SyncState::Condition { .. }), _) => &["notify", "notify_all", "notifyAll"],
+        (Some(SyncState::Semaphore { .. }), _) => &RELEASE,
+        _ => &[],
+    }
+}
+
+/// Whether the code behind an effect names one of these methods, as far as is known.
+fn uses(effect: &Effect, enders: &[&str]) -> bool {
+    let named = |uses: &Vec<String>| uses.iter().any(|used| enders.contains(&used.as_str()));
+    enders.is_empty() || effect.uses.as_ref().is_none_or(named)
+}
+
 /// Whether a thread may do something of the program's own accord, or because the world outside asks for it.
 pub(crate) fn may_act(python: bool, thread: &Thread) -> bool {
     python && (thread.state != ThreadState::Idle || serves_outside(thread))
@@ -567,4 +604,37 @@ fn loop_thread(index: &crate::world::Index<'_>, event_loop: Address) -> Option<u
 /// Whether a task waits only for its turn.
 pub(crate) fn is_due(task: &Task) -> bool {
     task.scheduled || (task.waits_for.is_none() && task.awaiting.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use snapshot::ENDERS;
+
+    #[test]
+    fn only_methods_that_are_looked_for_are_asked_for() {
+        let states = [
+            SyncState::Queue {
+                size: None,
+                maxsize: 0,
+                unfinished: 0,
+            },
+            SyncState::Event { set: false },
+            SyncState::Condition {
+                lock: None,
+                waiters: Vec::new(),
+            },
+            SyncState::Semaphore {
+                value: 0,
+                bound: None,
+            },
+        ];
+        for state in &states {
+            for operation in [Operation::Join, Operation::Put, Operation::Get] {
+                let asked = enders(Some(state), operation);
+                assert!(!asked.is_empty());
+                assert!(asked.iter().all(|name| ENDERS.contains(name)), "{asked:?}");
+            }
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Index<'s> {
     pub task_by_address: HashMap<Address, usize>,
     pub running_in: HashMap<Address, usize>,
     pub holders: HashMap<Address, Vec<Actor>>,
-    pub reachers: HashMap<Address, Vec<Actor>>,
+    pub reachers: HashMap<Address, Vec<(Actor, &'s Effect)>>,
     /// Those among them who may release what another one took.
     pub releasers: HashMap<Address, Vec<Actor>>,
     /// From what is woken to what wakes it.
@@ -297,9 +297,10 @@ fn index_object<'s>(index: &mut Index<'s>, object: &'s SyncObject) {
     }
 }
 
-fn index_effects(index: &mut Index<'_>, actor: Actor, effects: &[Effect]) {
+fn index_effects<'s>(index: &mut Index<'s>, actor: Actor, effects: &'s [Effect]) {
     for effect in effects {
-        index.reachers.entry(effect.object).or_default().push(actor);
+        let reachers = index.reachers.entry(effect.object).or_default();
+        reachers.push((actor, effect));
         if effect.releases {
             let releasers = index.releasers.entry(effect.object).or_default();
             releasers.push(actor);
@@ -307,7 +308,7 @@ fn index_effects(index: &mut Index<'_>, actor: Actor, effects: &[Effect]) {
     }
 }
 
-fn index_task(index: &mut Index<'_>, p: usize, k: usize, task: &Task) {
+fn index_task<'s>(index: &mut Index<'s>, p: usize, k: usize, task: &'s Task) {
     index.task_by_address.insert(task.address, k);
     if matches!(
         task.state,

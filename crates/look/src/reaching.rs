@@ -133,6 +133,7 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
                 object: *object,
                 path: "a signal handler".to_owned(),
                 releases: true,
+                uses: None,
             })
             .collect();
     }

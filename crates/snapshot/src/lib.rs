@@ -15,7 +15,7 @@ mod python;
 mod wait;
 
 pub use address::Address;
-pub use object::{Effect, FutureState, LoopSource, SharedKey, SyncObject, SyncState};
+pub use object::{ENDERS, Effect, FutureState, LoopSource, SharedKey, SyncObject, SyncState};
 pub use os::{
     Child, ChildState, Connection, Fd, FdKind, FileLock, OsThread, ProcessState, SocketState,
     Syscall,

@@ -267,4 +267,32 @@ pub struct Effect {
     /// may release what another one took.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub releases: bool,
+    /// Which of [`ENDERS`] the code ahead names, on whatever objects; `None`: not known, it may call any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<Vec<String>>,
 }
+
+/// Names of the methods by which a wait can be ended: what an [`Effect`] tells of.
+pub const ENDERS: [&str; 21] = [
+    "__aexit__",
+    "__exit__",
+    "_write_to_self",
+    "abort",
+    "call_soon_threadsafe",
+    "cancel",
+    "clear",
+    "get",
+    "get_nowait",
+    "notify",
+    "notifyAll",
+    "notify_all",
+    "put",
+    "put_nowait",
+    "release",
+    "reset",
+    "set",
+    "set_exception",
+    "set_result",
+    "shutdown",
+    "task_done",
+];

@@ -16,6 +16,9 @@ const NESTED_MAX: usize = 16;
 /// Longest constant that may be a name.
 const NAME_MAX: usize = 64;
 
+/// What code compares a module's name with, and seldom the name by which it gets at that module.
+const MAIN: &str = "__main__";
+
 /// Names of functions by which code can use a global without naming it.
 const BY_ANY_NAME: [&str; 4] = ["eval", "exec", "globals", "vars"];
 /// Names of functions by which code can get at any object or task there is.
@@ -93,6 +96,8 @@ impl World<'_> {
     fn gather(&self, code: Address, found: &mut CodeUse, depth: usize) -> Result<(), ReadError> {
         let reader = &self.reader;
         let info = CodeInfo::read(reader, code)?;
+        // Who has a function can call it without knowing its name.
+        found.add(info.name.clone(), &info.file);
         let first = found.names.len();
         for name in reader.items(info.names, TUPLE_MAX)? {
             found.add(reader.name(name)?, &info.file);
@@ -115,7 +120,7 @@ impl World<'_> {
         if class.has(flags::UNICODE) {
             let text = reader.text(constant, NAME_MAX)?;
             let name = text.to_text();
-            if text.length <= NAME_MAX as u64 && is_identifier(&name) {
+            if text.length <= NAME_MAX as u64 && is_identifier(&name) && name != MAIN {
                 let name: Rc<str> = name.into();
                 if name.ends_with('_') && name.len() > 2 && !name.starts_with("__") {
                     found.prefixes.push(name.clone());
@@ -134,6 +139,29 @@ impl World<'_> {
             self.gather(constant, found, depth + 1)?;
         }
         Ok(())
+    }
+
+    /// What a built-in function or method names: itself.
+    pub(super) fn native_code(&self, function: Address) -> Option<Rc<CodeUse>> {
+        let reader = &self.reader;
+        let definition = reader.get(function, reader.layout.cfunction.m_ml).ok()?;
+        let name = reader
+            .get(definition, reader.layout.method_def.ml_name)
+            .ok()?;
+        let name: Rc<str> = reader.c_string(name, NAME_MAX).ok()?.into();
+        Some(Rc::new(CodeUse {
+            names: vec![name],
+            ..CodeUse::default()
+        }))
+    }
+
+    /// Whether a built-in function is of an extension from outside the standard library.
+    pub(super) fn is_foreign_function(&self, function: Address) -> bool {
+        let reader = &self.reader;
+        let module = reader.get(function, reader.layout.cfunction.m_module);
+        let module = module.ok().and_then(|module| module.non_null());
+        let name = module.and_then(|module| reader.string(module, NAME_MAX).ok());
+        name.is_some_and(|name| is_foreign(&name))
     }
 
     /// The globals in the dictionary at `dict`.
@@ -240,4 +268,68 @@ fn is_identifier(text: &str) -> bool {
 /// Whether a file belongs to the standard library.
 fn is_library(file: &str) -> bool {
     file.starts_with("<frozen ") || (file.contains("/lib/python3") && !file.contains("-packages/"))
+}
+
+/// Modules of the standard library made in C whose names do not begin with an underscore.
+const OWN_MODULES: [&str; 52] = [
+    "array",
+    "ast",
+    "asyncio",
+    "atexit",
+    "binascii",
+    "builtins",
+    "cmath",
+    "collections",
+    "concurrent",
+    "contextvars",
+    "curses",
+    "datetime",
+    "dbm",
+    "decimal",
+    "errno",
+    "faulthandler",
+    "fcntl",
+    "functools",
+    "gc",
+    "grp",
+    "io",
+    "itertools",
+    "marshal",
+    "math",
+    "mmap",
+    "operator",
+    "os",
+    "posix",
+    "pwd",
+    "pyexpat",
+    "re",
+    "readline",
+    "resource",
+    "select",
+    "signal",
+    "sqlite3",
+    "ssl",
+    "string",
+    "symtable",
+    "sys",
+    "syslog",
+    "termios",
+    "time",
+    "tracemalloc",
+    "types",
+    "typing",
+    "unicodedata",
+    "uuid",
+    "weakref",
+    "xml",
+    "zipimport",
+    "zlib",
+];
+
+/// Whether a module made in C comes from outside the standard library, whose own have names that begin with an underscore or
+/// are listed.
+pub(super) fn is_foreign(module: &str) -> bool {
+    let top = module.split('.').next().unwrap_or_default();
+    let own = top.starts_with('_') && !module.contains('.') || OWN_MODULES.contains(&top);
+    !own && !top.is_empty()
 }

@@ -1,5 +1,6 @@
 //! Where each kind of object leads.
 
+use super::code::is_foreign;
 use super::kind::Kind;
 use super::path::Label;
 use super::{Link, Links, Question, World};
@@ -59,6 +60,8 @@ impl<'a> World<'a> {
                     .reader
                     .get(object, self.reader.layout.cfunction.m_self)?;
                 links.releases = self.is_release(object).then_some(owner);
+                links.code = self.native_code(object);
+                links.foreign = self.is_foreign_function(object);
                 // A module's own function does not bring the module into play.
                 if !owner.is_null() && self.kind_of(owner) != Kind::Module {
                     other(links, owner);
@@ -96,7 +99,11 @@ impl<'a> World<'a> {
             Kind::SimpleQueue => self.simple_queue(object, links)?,
             Kind::Greenlet => links.partial = true,
             Kind::Thread | Kind::Instance => {}
-            Kind::Opaque => self.words(object, links)?,
+            Kind::Opaque => {
+                let class = self.reader.class_of(object)?;
+                links.foreign = is_foreign(&class.module);
+                self.words(object, links)?;
+            }
         }
         if !matches!(
             kind,
