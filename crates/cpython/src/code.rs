@@ -108,6 +108,8 @@ pub struct CodeInfo {
     name_items: OnceCell<Vec<Address>>,
     const_items: OnceCell<Vec<Address>>,
     local_names: OnceCell<Vec<LocalName>>,
+    /// What tells it from another one that takes its place.
+    identity: Identity,
     /// What its bytecode says, once somebody has asked.
     pub(crate) understood: Understood,
 }
@@ -140,6 +142,26 @@ impl CodeInfo {
         let code = Rc::new(CodeInfo::build(reader, &raw)?);
         cache.keep(Rc::clone(&code), identity);
         Ok(code)
+    }
+
+    /// The code object at `address` as it stands there now, for one who keeps a table of its own.
+    ///
+    /// # Errors
+    /// As [`CodeInfo::read`].
+    pub fn read_anew(reader: &Reader<'_>, address: Address) -> Result<CodeInfo, ReadError> {
+        let raw = Raw::read(reader, address, reader.layout.code.size)?;
+        reader.codes.check_type(reader, &raw)?;
+        CodeInfo::build(reader, &raw)
+    }
+
+    /// Whether the code object that this was read from is still in its place.
+    pub fn is_as_read(&self, reader: &Reader<'_>) -> bool {
+        Raw::read(reader, self.address, reader.layout.code.size)
+            .and_then(|raw| {
+                reader.codes.check_type(reader, &raw)?;
+                Identity::of(reader, &raw)
+            })
+            .is_ok_and(|identity| identity == self.identity)
     }
 
     fn build(reader: &Reader<'_>, raw: &Raw) -> Result<CodeInfo, ReadError> {
@@ -195,6 +217,7 @@ impl CodeInfo {
             name_items: OnceCell::new(),
             const_items: OnceCell::new(),
             local_names: OnceCell::new(),
+            identity: Identity::of(reader, raw)?,
             understood: Understood::default(),
         })
     }

@@ -21,6 +21,7 @@ pub mod refined;
 pub mod render;
 pub mod runtime;
 pub mod signals;
+pub mod sweep;
 pub mod sync;
 pub mod tasks;
 pub mod text;

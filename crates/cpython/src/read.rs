@@ -7,7 +7,7 @@ use crate::render::RenderLimits;
 use crate::runtime::Runtime;
 use crate::sync::{self, Origins, ThreadInput};
 use crate::tasks::{self, TaskSeen};
-use crate::threads::{RawThread, thread_objects};
+use crate::threads::{RawThread, kernel_id, thread_objects};
 use process::{Memory, ReadError};
 use snapshot::{
     Address, Ended, Frame, GilState, Local, OsThread, SyncObject, SyncState, Task, TaskState,
@@ -19,8 +19,6 @@ use std::collections::{BTreeMap, HashMap};
 const NAME_LIMIT_CHARS: usize = 200;
 /// Most local variables of one frame that are read.
 const LOCALS_MAX: usize = 200;
-/// How much of a `pthread_t` is searched for the kernel's thread id: glibc has it at 720, musl at 48.
-const PTHREAD_BYTES: usize = 1024;
 
 /// A thread of the process as the kernel shows it.
 #[derive(Debug, Clone)]
@@ -240,16 +238,9 @@ impl Look<'_> {
     }
 
     fn by_pthread(&self, ident: u64) -> Option<&KernelThread> {
-        let mut bytes = [0u8; PTHREAD_BYTES];
-        self.reader.memory.read(Address(ident), &mut bytes).ok()?;
-        let mut words = bytes
-            .chunks_exact(4)
-            .map(|word| word.try_into().map_or(0, u32::from_le_bytes));
-        words.find_map(|word| {
-            self.kernel
-                .iter()
-                .find(|thread| thread.ns_tid == word && word > 1)
-        })
+        let ids = self.kernel.iter().map(|thread| thread.ns_tid);
+        let id = kernel_id(self.reader, ident, &ids.collect::<Vec<_>>())?;
+        self.kernel.iter().find(|thread| thread.ns_tid == id)
     }
 
     fn thread(&self, raw: &RawThread, kernel: &KernelThread, object: Option<Address>) -> Thread {

@@ -16,6 +16,11 @@ const HANDLED_MAX: usize = 1000;
 /// Most bytes of a thread's frames that are brought in ahead.
 const CHUNK_MAX: u64 = 1 << 20;
 
+/// How much of a `pthread_t` is searched for the kernel's thread id: glibc has it at 720, musl at 48.
+const PTHREAD_BYTES: usize = 1024;
+/// Most characters of a thread's name.
+const NAME_MAX: usize = 200;
+
 /// A thread as the interpreter sees it.
 #[derive(Debug, Clone)]
 pub struct RawThread {
@@ -162,7 +167,7 @@ fn handled(reader: &Reader<'_>, state: &Raw) -> Result<Option<Address>, ReadErro
 /// The `threading.Thread` objects of an interpreter by their ident (`threading._active`); empty where
 /// `threading` was not imported or cannot be read.
 pub fn thread_objects(reader: &Reader<'_>, interpreter: &Interp) -> HashMap<u64, Address> {
-    active_threads(reader, interpreter)
+    active_threads(reader, interpreter.address)
         .ok()
         .flatten()
         .unwrap_or_default()
@@ -170,9 +175,9 @@ pub fn thread_objects(reader: &Reader<'_>, interpreter: &Interp) -> HashMap<u64,
 
 fn active_threads(
     reader: &Reader<'_>,
-    interpreter: &Interp,
+    interpreter: Address,
 ) -> Result<Option<HashMap<u64, Address>>, ReadError> {
-    let Some(module) = reader.module(interpreter.address, "threading")? else {
+    let Some(module) = reader.module(interpreter, "threading")? else {
         return Ok(None);
     };
     let Some(active) = reader.dict_get(module, "_active")? else {
@@ -186,4 +191,30 @@ fn active_threads(
             .filter_map(|(key, thread)| Some((ident(key).ok()?, thread)))
             .collect(),
     ))
+}
+
+/// The kernel's id of the thread whose `pthread_t` is `ident`, by what libc keeps there; one of `ids`, as the target
+/// numbers them.
+pub fn kernel_id(reader: &Reader<'_>, ident: u64, ids: &[u32]) -> Option<u32> {
+    let mut bytes = [0u8; PTHREAD_BYTES];
+    reader.memory.read(Address(ident), &mut bytes).ok()?;
+    let mut words = bytes
+        .chunks_exact(4)
+        .map(|word| word.try_into().map_or(0, u32::from_le_bytes));
+    words.find(|word| *word > 1 && ids.contains(word))
+}
+
+/// The names of the threads of the interpreter whose state is at `interpreter`, by their ident, as `threading` has
+/// them; those that it does not know are missing.
+pub fn thread_names(reader: &Reader<'_>, interpreter: Address) -> HashMap<u64, String> {
+    let objects = active_threads(reader, interpreter).ok().flatten();
+    let name = |object| {
+        let name = reader.attribute(object, "_name").ok()??;
+        reader.string(name, NAME_MAX).ok()
+    };
+    objects
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(ident, object)| Some((ident, name(object)?)))
+        .collect()
 }

@@ -251,7 +251,7 @@ fn details(text: &mut Text, edge: &Edge, several: bool) {
 }
 
 fn cells(edge: &Edge, several: bool) -> [String; 3] {
-    let kind = serde_word(edge.waits_for.kind);
+    let kind = edge.waits_for.kind.to_string();
     let thing = match &edge.waits_for.name {
         Some(name) => format!("{kind} {name}"),
         None => match edge.waits_for.address {
@@ -274,23 +274,4 @@ fn cells(edge: &Edge, several: bool) -> [String; 3] {
         }
     };
     [words::who(&edge.waiter, several), thing, holder]
-}
-
-/// The word that JSON uses for a kind.
-fn serde_word(kind: snapshot::Kind) -> String {
-    use snapshot::Kind;
-    match kind {
-        Kind::Gil => "GIL".to_owned(),
-        Kind::NativeMutex => "native mutex".to_owned(),
-        Kind::FileLock => "file lock".to_owned(),
-        Kind::Pipe
-        | Kind::Socket
-        | Kind::File
-        | Kind::Terminal
-        | Kind::Timer
-        | Kind::Signal
-        | Kind::Descriptors
-        | Kind::Unknown => format!("{kind:?}").to_lowercase(),
-        _ => format!("{kind:?}"),
-    }
 }

@@ -20,6 +20,7 @@ pub use error::LookError;
 pub use eye::Eye;
 pub use family::{family_cpu_us, family_run_ns};
 pub use listing::{Listed, Listing, listing};
+pub use opened::Opened;
 
 use std::path::PathBuf;
 

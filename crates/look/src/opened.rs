@@ -12,18 +12,24 @@ const SECTIONS: [&str; 1] = [".PyRuntime"];
 
 /// A live process, opened.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub struct Opened {
+    /// Its PID, in unknot's numbering.
     pub pid: u32,
     /// When it started, in clock ticks since boot: the same PID may come to mean another process.
     pub start: u64,
+    /// What was mapped when it was opened.
     pub maps: Maps,
+    /// Its memory.
     pub memory: PageCache<LiveMemory>,
-    /// The Python in it; `None` when there is none.
+    /// The Python in it, or why there is none to read.
     pub runtime: Result<Runtime, FindError>,
 }
 
 impl Opened {
     /// Opens a process; one that runs no Python is opened too.
+    ///
+    /// # Errors
+    /// When it does not exist or may not be read.
     pub fn open(pid: u32) -> Result<Opened, LookError> {
         let start = process::proc::start_time(pid)?;
         let maps = Maps::read(pid)?;

@@ -180,6 +180,35 @@ impl Hold {
         Err(hold.stuck(0))
     }
 
+    /// Stops one thread of process `pid`, and lets the others run. For threads that run: one that sleeps may be in a
+    /// call that a stop would end half-way.
+    pub fn take_thread(pid: u32, tid: u32, limit: Duration) -> Result<Hold, HoldError> {
+        let mut hold = Hold {
+            pid,
+            stopped: Vec::new(),
+            pending: Vec::new(),
+            ended: Vec::new(),
+            spared: Vec::new(),
+            leader_ended: false,
+            began: Instant::now(),
+            _not_send: PhantomData,
+        };
+        let thread = tid.cast_signed();
+        match request(libc::PTRACE_SEIZE, thread, 0, 0) {
+            Ok(()) => hold.pending.push(thread),
+            Err(Errno::ESRCH) => return Err(HoldError::Gone(pid)),
+            Err(Errno::EPERM) if hold.has_ended(tid) => return Err(HoldError::Gone(pid)),
+            Err(Errno::EPERM) => return Err(HoldError::Denied(permission::explain(pid))),
+            Err(errno) => {
+                let error = errno.into();
+                return Err(HoldError::Failed { pid, error });
+            }
+        }
+        interrupt(thread);
+        hold.wait_for_stops(limit)?;
+        hold.with_threads()
+    }
+
     /// Itself, unless all its threads have ended.
     fn with_threads(self) -> Result<Hold, HoldError> {
         let nothing = self.stopped.is_empty() && self.spared.is_empty();

@@ -23,12 +23,15 @@
 //! ELF; what differs by machine is a table in [`arch`].
 
 pub mod arch;
+pub mod births;
 pub mod cache;
 pub mod children;
 pub mod core;
 pub mod elf;
 pub mod fds;
+pub mod gauge;
 pub mod hold;
+pub mod interrupt;
 pub mod kin;
 pub mod launch;
 pub mod live;

@@ -81,6 +81,27 @@ pub enum Kind {
     Unknown,
 }
 
+impl std::fmt::Display for Kind {
+    /// The word that JSON has for it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Kind::Gil => "GIL",
+            Kind::NativeMutex => "native mutex",
+            Kind::Pipe => "pipe",
+            Kind::Socket => "socket",
+            Kind::FileLock => "file lock",
+            Kind::File => "file",
+            Kind::Terminal => "terminal",
+            Kind::Timer => "timer",
+            Kind::Signal => "signal",
+            Kind::Descriptors => "descriptors",
+            Kind::Unknown => "unknown",
+            // Python's own names.
+            named => return write!(f, "{named:?}"),
+        })
+    }
+}
+
 /// What the program's own code asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -188,4 +209,21 @@ pub struct Hold {
     /// How sure it is.
     #[serde(default)]
     pub certainty: Certainty,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn kinds_have_the_names_of_the_contract() {
+        for (kind, word) in [
+            (Kind::NativeMutex, "native mutex"),
+            (Kind::Gil, "GIL"),
+            (Kind::RLock, "RLock"),
+            (Kind::FileLock, "file lock"),
+        ] {
+            assert_eq!(kind.to_string(), word);
+        }
+    }
 }

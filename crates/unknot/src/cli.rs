@@ -41,6 +41,9 @@ Examples:
     #[command(after_help = "Example:
   unknot ps --json")]
     Ps(PsArgs),
+    /// Record where a program spends its time, or waits
+    #[command(after_help = crate::record::HELP)]
+    Record(crate::record::RecordArgs),
     /// Write a recording in another format
     #[command(after_help = crate::convert::HELP)]
     Convert(crate::convert::ConvertArgs),
@@ -127,7 +130,8 @@ pub struct PsArgs {
     pub json: bool,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// Seconds as they are typed.
+pub fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && (0.01..=1e9).contains(&value) => Ok(value),
         _ => Err("give seconds, for instance 5 or 0.5".to_owned()),
@@ -161,6 +165,7 @@ impl Command {
         match self {
             Command::Why(args) => Some(&args.target.target),
             Command::Dump(args) => Some(&args.target.target),
+            Command::Record(args) => Some(&args.target.target),
             Command::Ps(_) | Command::Convert(_) | Command::Diff(_) => None,
         }
     }

@@ -97,7 +97,8 @@ pub fn run(args: &ConvertArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn no_format(path: &Path) -> Failure {
+/// That a path does not say its format.
+pub fn no_format(path: &Path) -> Failure {
     let endings: Vec<&str> = Format::all().map(Format::ending).collect();
     let what = if output::is_standard(path) {
         "standard output has no ending that says in which format to write".to_owned()

@@ -9,6 +9,8 @@ mod failure;
 mod output;
 mod paint;
 mod ps;
+mod record;
+mod sources;
 mod target;
 mod view;
 mod watch;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Why(args) => why::run(&args, escaped),
         Command::Dump(args) => dump::run(&args, escaped),
         Command::Ps(args) => ps::run(&args),
+        Command::Record(args) => record::run(&args, escaped),
         Command::Convert(args) => convert::run(&args),
         Command::Diff(args) => diff::run(&args),
     };

@@ -71,16 +71,39 @@ pub fn write(
             .and_then(|file| fill_file(file, fill)),
         _ => replace(path, fill),
     };
-    outcome.map_err(|error| {
-        let advice = match error.kind() {
-            io::ErrorKind::NotFound => "the directory must be there",
-            io::ErrorKind::PermissionDenied => "choose another path with -o",
-            io::ErrorKind::StorageFull => "make room, or choose a path on another disk with -o",
-            _ => "",
-        };
-        let what = format!("cannot write {}: {}", path.display(), plain(&error));
-        Failure::target(what, advice).into()
-    })
+    outcome.map_err(|error| cannot_write(path, &error).into())
+}
+
+/// Whether a file could be written there, found out before the work that is to end in it. What is there stays.
+///
+/// # Errors
+/// Says why not.
+pub fn check(path: &Path) -> Result<(), Failure> {
+    if is_standard(path) {
+        return Ok(());
+    }
+    let outcome = match fs::metadata(path) {
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(there) if !there.is_file() => File::options().write(true).open(path).map(drop),
+        _ => {
+            let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            let partial = partial(&path);
+            File::create(&partial).and_then(|_| fs::remove_file(&partial))
+        }
+    };
+    outcome.map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => "the directory must be there",
+        io::ErrorKind::IsADirectory => "give the name of a file in it",
+        io::ErrorKind::PermissionDenied => "choose another path with -o",
+        io::ErrorKind::StorageFull => "make room, or choose a path on another disk with -o",
+        _ => "",
+    };
+    let what = format!("cannot write {}: {}", path.display(), plain(error));
+    Failure::target(what, advice)
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {

@@ -47,6 +47,11 @@ foreign! {
         /// Free-threaded builds: 0 while the GIL is off.
         enabled: i32 = "enabled",
     }
+    /// `struct _gc_runtime_state` (pycore_interp_structs.h; pycore_gc.h, pycore_pymem.h before).
+    GcState / gc_state = "_gc_runtime_state" {
+        /// Whether a collection is going on.
+        collecting: i32 = "collecting",
+    }
     /// `PyThreadState`.
     ThreadState / thread_state = "PyThreadState" | "_ts" {
         prev: Address = "prev",

@@ -9,6 +9,7 @@ pub(super) static COLUMNS: &[(&str, &[&str])] = &[
     ("Runtime", &["interpreters_head", "interpreters_main", "tstate_current", "gil", "main_thread", "finalizing", "gc", "signals"]),
     ("Interpreter", &["next", "id", "threads_head", "threads_main", "gil", "modules", "sysdict", "builtins", "importlib", "gc", "code_object_generation", "asyncio_tasks_head"]),
     ("Gil", &["locked", "last_holder", "switch_number", "interval", "mutex", "cond", "enabled"]),
+    ("GcState", &["collecting"]),
     ("ThreadState", &["prev", "next", "interp", "thread_id", "native_thread_id", "frame", "cframe", "current_frame", "base_frame", "datastack_chunk", "status", "state", "exc_info", "dict", "current_exception", "context_ver", "critical_section", "gc"]),
     ("ThreadStateImpl", &["base", "asyncio_running_loop", "asyncio_running_task", "asyncio_tasks_head"]),
     ("CFrame", &["current_frame"]),
@@ -93,6 +94,7 @@ pub(super) static TABLES: &[Table] = &[
             &[1464, 32, 40, 1368, 1152, 72, 16, 344, X], // Runtime
             &[2720, 0, 16, 8, X, X, 56, 72, 80, 88, X, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[240, 200], // GcState
             &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[], // CFrame
@@ -176,6 +178,7 @@ pub(super) static TABLES: &[Table] = &[
             &[656, 32, 40, 568, 352, 72, 16, X, X], // Runtime
             &[5656, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[240, 200], // GcState
             &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[], // CFrame
@@ -259,6 +262,7 @@ pub(super) static TABLES: &[Table] = &[
             &[672, 32, 40, 568, 352, 72, 16, X, X], // Runtime
             &[113528, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[240, 200], // GcState
             &[280, 0, 8, 16, 176, X, 24, 48, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[16, X], // CFrame
@@ -342,6 +346,7 @@ pub(super) static TABLES: &[Table] = &[
             &[166688, 40, 48, 576, 360, 80, 24, X, X], // Runtime
             &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[], // GcState
             &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, X, X, 120, 128, 104, 232, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[24, 8], // CFrame
@@ -425,6 +430,7 @@ pub(super) static TABLES: &[Table] = &[
             &[166688, 40, 48, 576, 360, 80, 24, X, X], // Runtime
             &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[240, 200], // GcState
             &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, X, X, 120, 128, 104, 232, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[24, 8], // CFrame
@@ -508,6 +514,7 @@ pub(super) static TABLES: &[Table] = &[
             &[459944, 40, 48, X, X, 64, 24, X, 464], // Runtime
             &[383552, 0, 8, 72, X, 384, 944, 352, 360, 960, 112, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[240, 200], // GcState
             &[288, 0, 8, 16, 136, 144, X, 56, X, X, 232, 24, X, 104, 112, 96, 216, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[16, 0], // CFrame
@@ -591,6 +598,7 @@ pub(super) static TABLES: &[Table] = &[
             &[283320, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[194968, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[240, 200], // GcState
             &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[336, 0, 304, X, X], // ThreadStateImpl
             &[], // CFrame
@@ -674,6 +682,7 @@ pub(super) static TABLES: &[Table] = &[
             &[283376, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[194976, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[], // GcState
             &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[336, 0, 304, X, X], // ThreadStateImpl
             &[], // CFrame
@@ -757,6 +766,7 @@ pub(super) static TABLES: &[Table] = &[
             &[283408, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[194984, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[], // GcState
             &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[344, 0, 312, X, X], // ThreadStateImpl
             &[], // CFrame
@@ -840,6 +850,7 @@ pub(super) static TABLES: &[Table] = &[
             &[328384, 632, 640, X, X, 656, 608, X, 1080], // Runtime
             &[215616, 7264, 7272, 7344, 7352, 16, 7664, 7648, 7656, 7680, 7400, X, X], // Interpreter
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
+            &[248, 200], // GcState
             &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[17824, 0, 312, X, X], // ThreadStateImpl
             &[], // CFrame
@@ -923,6 +934,7 @@ pub(super) static TABLES: &[Table] = &[
             &[316616, 808, 816, X, X, 832, 784, X, 1256], // Runtime
             &[225864, 7272, 7280, 7344, 7360, 16, 7688, 7672, 7680, 7704, 7408, 7992, 10880], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[264, 192], // GcState
             &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
             &[936, 0, 864, 872, 880], // ThreadStateImpl
             &[], // CFrame
@@ -1006,6 +1018,7 @@ pub(super) static TABLES: &[Table] = &[
             &[365624, 808, 816, X, X, 832, 784, X, 1256], // Runtime
             &[249976, 7272, 7280, 7344, 7360, 16, 7712, 7696, 7704, 7728, 7408, 8024, 17304], // Interpreter
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
+            &[288, 192], // GcState
             &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
             &[19216, 0, 864, 872, 880], // ThreadStateImpl
             &[], // CFrame
@@ -1089,6 +1102,7 @@ pub(super) static TABLES: &[Table] = &[
             &[346568, 936, 944, X, X, 960, 912, X, 1384], // Runtime
             &[226240, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7944, 10856], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
+            &[176, 112], // GcState
             &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
             &[1104, 0, 1024, 1032, 1048], // ThreadStateImpl
             &[], // CFrame
@@ -1172,6 +1186,7 @@ pub(super) static TABLES: &[Table] = &[
             &[409296, 936, 944, X, X, 960, 912, X, 1384], // Runtime
             &[250328, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7952, 17256], // Interpreter
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
+            &[176, 112], // GcState
             &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
             &[19408, 0, 1024, 1032, 1048], // ThreadStateImpl
             &[], // CFrame

@@ -23,17 +23,9 @@ pub fn place(place: &Place) -> String {
     }
 }
 
-/// The kind as it stands in JSON: `Lock`, `native mutex`.
-pub fn kind(kind: Kind) -> Cow<'static, str> {
-    match serde_json::to_value(kind) {
-        Ok(serde_json::Value::String(name)) => Cow::Owned(name),
-        _ => Cow::Borrowed("unknown"),
-    }
-}
-
 /// `Lock accounts_lock (0x7f…)`.
 pub fn thing(what: Kind, name: Option<&str>, address: Option<snapshot::Address>) -> String {
-    let mut text = kind(what).into_owned();
+    let mut text = what.to_string();
     if let Some(name) = name {
         text.push(' ');
         text.push_str(name);
@@ -144,12 +136,5 @@ mod tests {
             .map(ToString::to_string)
             .collect();
         assert_eq!(command(&words), "python -c 'import x; x.y()\nz'");
-    }
-
-    #[test]
-    fn kinds_have_the_names_of_the_contract() {
-        assert_eq!(kind(Kind::NativeMutex), "native mutex");
-        assert_eq!(kind(Kind::Gil), "GIL");
-        assert_eq!(kind(Kind::RLock), "RLock");
     }
 }

@@ -329,8 +329,13 @@ const UNICODE_3_15: Group = group!(
             .size),
     ]
 );
-const GC_3_13: Group = group!(gc, Size::Bound, LARGE, [Skip]);
-const GC_3_15: Group = group!(gc, Size::Bound, LARGE, [Skip, Skip, Skip, Skip]);
+const GC_3_13: Group = group!(gc, Size::Bound, LARGE, [at!(gc_state.collecting)]);
+const GC_3_15: Group = group!(
+    gc,
+    Size::Bound,
+    LARGE,
+    [at!(gc_state.collecting), Skip, Skip, Skip]
+);
 const GENERATOR: Group = group!(
     gen_object,
     size_of_struct!(generator),

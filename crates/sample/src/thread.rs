@@ -1,0 +1,153 @@
+//! One thread that is recorded.
+
+use cpython::sweep::{CodeTable, Entry};
+use process::gauge::{Gauge, Ran};
+use profile::{Builder, FrameId, StackId, State, TotalId, TrackId};
+
+use crate::Grain;
+use crate::places::Places;
+
+/// What is known of a thread from sweep to sweep.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    /// Its kernel id in unknot's numbering; 0 while it is not known.
+    pub tid: u32,
+    pub track: TrackId,
+    /// Whether its name is known from `threading`.
+    pub named: bool,
+    pub gauge: Option<Gauge>,
+    pub ran: Ran,
+    /// When the kernel was asked about it, in nanoseconds since the recording began.
+    pub asked_ns: u64,
+    /// The kernel's letter.
+    pub letter: char,
+    /// Whether it sleeps on its interpreter's GIL.
+    pub wants_gil: bool,
+    /// CPU time used and not yet put to a sample.
+    pub cpu_due_ns: u64,
+    /// What it waits for, as a frame, found out when it had run as often as is noted.
+    pub wait: Option<(u64, Option<FrameId>)>,
+    /// Whether it then had nothing to do.
+    pub idle: bool,
+    /// Whether it was read since it came to rest.
+    pub read_at_rest: bool,
+    /// The stack of each of its entries, cut ones as their caller.
+    stacks: Vec<Option<StackId>>,
+    /// The total of the last sample, and what it was of.
+    last: Option<(Option<StackId>, Option<FrameId>, State, TotalId)>,
+}
+
+impl Thread {
+    pub fn new(tid: u32, track: TrackId, gauge: Option<Gauge>) -> Thread {
+        let ran = gauge.as_ref().and_then(Gauge::ran).unwrap_or_default();
+        Thread {
+            tid,
+            track,
+            named: false,
+            gauge,
+            ran,
+            asked_ns: 0,
+            letter: '?',
+            wants_gil: false,
+            cpu_due_ns: 0,
+            wait: None,
+            idle: false,
+            read_at_rest: false,
+            stacks: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Asks the kernel what it does. Whether it has run since it was asked before, or may have.
+    pub fn ask(&mut self, is_gil: impl Fn(u64) -> bool) -> bool {
+        let Some(gauge) = &self.gauge else {
+            return true;
+        };
+        let Some(ran) = gauge.ran() else {
+            self.gauge = None;
+            return true;
+        };
+        if self.is_asleep() && ran == self.ran {
+            return false;
+        }
+        self.cpu_due_ns += ran.cpu_ns.saturating_sub(self.ran.cpu_ns);
+        self.ran = ran;
+        self.letter = gauge.state().unwrap_or('?');
+        self.wants_gil = self.letter == 'S' && gauge.futex().is_some_and(is_gil);
+        self.read_at_rest = false;
+        true
+    }
+
+    /// Whether it has not run since [`Thread::ask`] found it asleep.
+    pub fn still_asleep(&self) -> bool {
+        self.is_asleep()
+            && self
+                .gauge
+                .as_ref()
+                .and_then(Gauge::ran)
+                .is_some_and(|ran| ran == self.ran)
+    }
+
+    /// Whether it was found asleep.
+    pub fn is_asleep(&self) -> bool {
+        matches!(self.letter, 'S' | 'D' | 'T' | 't')
+    }
+
+    /// On a CPU, or ready for one.
+    pub fn on_cpu(&self) -> bool {
+        matches!(self.letter, 'R' | '?')
+    }
+
+    /// Brings its stack up to date with its entries, of which so many are as they were.
+    pub fn follow(
+        &mut self,
+        entries: &[Entry],
+        unchanged: usize,
+        codes: &CodeTable,
+        places: &mut Places,
+        grain: Grain,
+        builder: &mut Builder,
+    ) {
+        self.stacks.truncate(unchanged);
+        for entry in entries.iter().skip(self.stacks.len()) {
+            let caller = self.stack();
+            let stack = match places.frame(entry, codes, grain, builder) {
+                None => caller,
+                Some(frame) => builder.stack(caller, frame).or_else(|| {
+                    builder.about().truncated += 1;
+                    caller
+                }),
+            };
+            self.stacks.push(stack);
+        }
+    }
+
+    /// Its whole stack.
+    pub fn stack(&self) -> Option<StackId> {
+        self.stacks.last().copied().flatten()
+    }
+
+    /// The stack of its innermost frame's caller.
+    pub fn caller(&self) -> Option<StackId> {
+        let innermost = self.stack();
+        let mut callers = self.stacks.iter().rev().copied();
+        callers.find(|stack| *stack != innermost).flatten()
+    }
+
+    /// The total that a sample belongs to.
+    pub fn total(&mut self, top: Option<FrameId>, state: State, builder: &mut Builder) -> TotalId {
+        let stack = self.stack();
+        if let Some((last_stack, last_top, last_state, total)) = self.last
+            && (last_stack, last_top, last_state) == (stack, top, state)
+        {
+            return total;
+        }
+        let with_top = match top {
+            Some(frame) => builder.stack(stack, frame).or(stack),
+            None => stack,
+        };
+        let total = builder.total(self.track, with_top, state);
+        self.last = Some((stack, top, state, total));
+        total
+    }
+}

@@ -1,0 +1,290 @@
+//! Recordings of real programs, on each interpreter: what is recorded is what the programs did.
+
+use profile::{Metric, Profile, Total};
+use sample::{Options, Recorder};
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use testkit::{Interpreter, Program, Target};
+
+const READY: Duration = Duration::from_secs(60);
+
+fn start(interpreter: &Interpreter, program: &str) -> Target {
+    let mut target = Target::spawn(interpreter, Program::Source(program), &[]).expect("it starts");
+    target.wait_ready(READY).expect("it gets ready");
+    target
+}
+
+/// Sweeps until `enough` says so.
+fn record(pid: u32, options: Options, mut enough: impl FnMut(&Recorder) -> bool) -> Profile {
+    let mut recorder = Recorder::new(pid, options);
+    recorder.open().expect("it has an interpreter");
+    while !enough(&recorder) {
+        if recorder.sweep().processes == 0 {
+            break;
+        }
+        std::thread::sleep(options.interval);
+    }
+    recorder.finish(0)
+}
+
+/// The names of a stack's functions, from the outermost inwards.
+fn names<'p>(profile: &'p Profile, total: &Total) -> Vec<&'p str> {
+    let mut names: Vec<&str> = profile
+        .frames_of(total.stack)
+        .filter_map(|frame| profile.functions.get(frame.function as usize))
+        .map(|function| profile.text(function.name))
+        .collect();
+    names.reverse();
+    names
+}
+
+fn simple(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// Two ways of calls that never mix: whatever has both in it never was.
+const TWO_WAYS: &str = "
+import testkit_ready
+
+def c(): return 1
+def b(): return c()
+def a(): return b()
+def f(): return 1
+def e(): return f()
+def d(): return e()
+def deep_one(n): return deep_one(n - 1) if n else a()
+def deep_two(n): return deep_two(n - 1) if n else d()
+
+testkit_ready.ready()
+while True:
+    a(); d(); deep_one(20); deep_two(20)
+";
+
+#[test]
+fn no_stack_that_never_was() {
+    for interpreter in testkit::matrix() {
+        let target = start(interpreter, TWO_WAYS);
+        let options = Options {
+            interval: Duration::ZERO,
+            ..Options::default()
+        };
+        let profile = record(target.pid(), options, |recorder| recorder.sweeps() >= 5000);
+        let mut seen = HashSet::new();
+        for total in &profile.totals {
+            let names: Vec<&str> = names(&profile, total).into_iter().map(simple).collect();
+            for pair in names.windows(2) {
+                let fine = matches!(
+                    pair,
+                    ["<module>", "a" | "d" | "deep_one" | "deep_two" | "ready"]
+                        | ["deep_one", "deep_one" | "a"]
+                        | ["deep_two", "deep_two" | "d"]
+                        | ["a", "b"]
+                        | ["b", "c"]
+                        | ["d", "e"]
+                        | ["e", "f"]
+                ) || pair[1] == "garbage collection";
+                assert!(fine, "{interpreter}: {names:?}");
+            }
+            seen.extend(names.last().map(ToString::to_string));
+        }
+        assert!(seen.len() >= 3, "{interpreter}: only {seen:?}");
+        let about = &profile.about;
+        assert!(
+            about.errors * 20 < about.samples,
+            "{interpreter}: {about:?}"
+        );
+    }
+}
+
+/// A quarter of its time goes into one function, three quarters into the other.
+const SHARES: &str = "
+import testkit_ready
+
+def spin(n):
+    x = 0
+    for i in range(n):
+        x += i
+    return x
+
+def left(): spin(2000)
+def right(): spin(6000)
+
+testkit_ready.ready()
+while True:
+    left()
+    right()
+";
+
+#[test]
+fn shares_are_those_of_the_program() {
+    for interpreter in testkit::matrix() {
+        let target = start(interpreter, SHARES);
+        let options = Options {
+            interval: Duration::from_millis(1),
+            metric: Metric::Cpu,
+            ..Options::default()
+        };
+        let profile = record(target.pid(), options, |r| r.so_far().about.samples >= 3000);
+        let mut of: HashMap<&str, u64> = HashMap::new();
+        for total in &profile.totals {
+            let names = names(&profile, total);
+            for name in ["left", "right"] {
+                if names.contains(&name) {
+                    // What it used of a CPU: samples of a program that gets none all show the same place.
+                    *of.entry(name).or_default() += total.cpu_ns;
+                }
+            }
+        }
+        let share = of["left"] as f64 / (of["left"] + of["right"]) as f64;
+        // The loops' lengths are as one to three; what a call costs besides differs from version to version.
+        assert!((0.15..0.33).contains(&share), "{interpreter}: {share}");
+    }
+}
+
+/// One thread has a lock and waits for ever; another wants the lock.
+const WAITS: &str = "
+import threading, testkit_ready
+
+accounts = threading.Lock()
+never = threading.Event()
+
+def holder():
+    with accounts:
+        testkit_ready.ready()
+        never.wait()
+
+def waiter():
+    with accounts:
+        pass
+
+first = threading.Thread(target=holder, name='holder', daemon=True)
+first.start()
+while not accounts.locked():
+    pass
+threading.Thread(target=waiter, name='waiter', daemon=True).start()
+never.wait()
+";
+
+#[test]
+fn a_wait_says_for_what() {
+    for interpreter in testkit::matrix() {
+        let target = start(interpreter, WAITS);
+        let says = |profile: &Profile| {
+            let texts = profile.strings.iter();
+            texts
+                .clone()
+                .any(|text| text.contains("waits for Lock accounts, held by holder"))
+        };
+        let profile = record(target.pid(), Options::default(), |recorder| {
+            says(recorder.so_far()) && recorder.sweeps() > 20 || recorder.sweeps() > 3000
+        });
+        assert!(says(&profile), "{interpreter}: {:?}", profile.strings);
+        let track = |name: &str| {
+            let is_it = |track: &profile::Track| profile.text(track.thread) == name;
+            profile.tracks.iter().position(is_it)
+        };
+        for name in ["MainThread", "holder", "waiter"] {
+            assert!(track(name).is_some(), "{interpreter}: {:?}", profile.tracks);
+        }
+    }
+}
+
+/// Children that come and go.
+const CHILDREN: &str = "
+import os, time, testkit_ready
+
+def child():
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        sum(range(1000))
+
+testkit_ready.ready()
+for _ in range(10):
+    pid = os.fork()
+    if pid == 0:
+        child()
+        os._exit(0)
+    os.waitpid(pid, 0)
+";
+
+#[test]
+fn short_lived_children_are_seen() {
+    for interpreter in testkit::matrix() {
+        let target = start(interpreter, CHILDREN);
+        let options = Options {
+            interval: Duration::from_millis(2),
+            children: true,
+            ..Options::default()
+        };
+        let profile = record(target.pid(), options, |_| false);
+        let recorded: HashSet<u32> = profile
+            .totals
+            .iter()
+            .filter(|total| names(&profile, total).contains(&"child"))
+            .map(|total| profile.tracks[total.track as usize].process)
+            .collect();
+        // The children forked after the target was ready, all of them; it may have been quicker than the recorder.
+        assert!(
+            recorded.len() >= 8,
+            "{interpreter}: {} of 10",
+            recorded.len()
+        );
+        let ended = profile.processes.iter().filter(|p| p.end_ns.is_some());
+        assert_eq!(ended.count(), profile.processes.len());
+    }
+}
+
+/// Threads without end.
+const THREADS: &str = "
+import threading, testkit_ready
+
+def work():
+    sum(range(2000))
+
+testkit_ready.ready()
+while True:
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+";
+
+#[test]
+fn threads_that_come_and_go_cost_only_themselves() {
+    for interpreter in testkit::matrix() {
+        let target = start(interpreter, THREADS);
+        let options = Options {
+            interval: Duration::from_millis(1),
+            ..Options::default()
+        };
+        let profile = record(target.pid(), options, |recorder| recorder.sweeps() >= 1000);
+        let main: u64 = profile
+            .totals
+            .iter()
+            .filter(|total| profile.tracks[total.track as usize].main)
+            .map(|total| total.samples)
+            .sum();
+        assert!(
+            main >= 950,
+            "{interpreter}: {main} of 1000: {:?}",
+            profile.about
+        );
+    }
+}
+
+#[test]
+fn a_target_that_is_killed_leaves_its_profile() {
+    for interpreter in testkit::matrix() {
+        let mut target = Some(start(interpreter, TWO_WAYS));
+        let pid = target.as_ref().map_or(0, Target::pid);
+        let profile = record(pid, Options::default(), |recorder| {
+            if recorder.so_far().about.samples >= 20 {
+                // Dropping it kills it.
+                target = None;
+            }
+            false
+        });
+        assert!(profile.about.samples >= 20);
+        assert_eq!(profile.check(), Ok(()));
+        assert!(profile.processes[0].end_ns.is_some());
+    }
+}
