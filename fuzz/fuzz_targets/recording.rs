@@ -11,5 +11,5 @@ fuzz_target!(|bytes: &[u8]| {
     for format in profile::Format::all() {
         profile::write(&profile, format, &mut std::io::sink()).expect("a sink takes all");
     }
-    let _ = profile::diff(&profile, &profile);
+    let _ = profile::diff(&profile, &profile, 10);
 });

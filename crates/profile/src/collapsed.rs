@@ -7,13 +7,13 @@ use crate::{
     Builder, Format, Frame, FrameId, FrameKind, Function, Limits, Process, Profile, ReadError,
     State, Track, TrackId,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 /// The time that a sample of a file stands for which does not say: that of 100 Hz.
 const INTERVAL_NS: u64 = 10_000_000;
 
-/// Writes collapsed stacks in the order of their text: process and thread first, then (with it) the task, then frames
+/// Writes collapsed stacks, in the order in which they were first seen: process and thread first, then (with it) the task, then frames
 /// as `function (file:line)`.
 ///
 /// # Errors
@@ -29,24 +29,27 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
         .iter()
         .map(|track| root(profile, track))
         .collect();
-    // Equal in text is one line, whatever the state.
-    let mut lines: BTreeMap<(&str, Vec<&str>), u64> = BTreeMap::new();
+    // A thread's same stack is one line, whatever its states.
+    let mut counts: HashMap<(u32, Option<u32>), u64> = HashMap::new();
     for total in &profile.totals {
+        let count = counts.entry((total.track, total.stack)).or_default();
+        *count = count.saturating_add(total.samples);
+    }
+    for total in &profile.totals {
+        let count = counts.remove(&(total.track, total.stack)).unwrap_or(0);
+        if count == 0 {
+            continue;
+        }
         let root = roots.get(total.track as usize).map_or("", String::as_str);
         let frames = frame_ids(profile, total.stack);
         let frames = frames
             .iter()
-            .filter_map(|frame| labels.get(*frame as usize).map(String::as_str))
-            .collect();
-        let count = lines.entry((root, frames)).or_default();
-        *count = count.saturating_add(total.samples);
-    }
-    for ((root, frames), count) in lines {
-        if count == 0 {
-            continue;
-        }
-        let root = Some(root).filter(|root| !root.is_empty());
-        let mut parts = root.into_iter().chain(frames).peekable();
+            .filter_map(|frame| labels.get(*frame as usize).map(String::as_str));
+        let mut parts = Some(root)
+            .filter(|root| !root.is_empty())
+            .into_iter()
+            .chain(frames)
+            .peekable();
         if parts.peek().is_none() {
             out.write_all(b"?")?;
         }

@@ -3,7 +3,7 @@
 //! Stacks are matched by their functions' names and files, of all threads together: process and thread numbers differ from
 //! run to run, and lines move with every edit. Recordings of different lengths are made comparable as shares of all.
 
-use crate::tree::{Cost, frame_ids};
+use crate::tree::{Cost, Path, Step, walk_parents};
 use crate::{FrameKind, Profile};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -94,100 +94,197 @@ type Key<'a> = (&'a str, &'a str, FrameKind);
 /// Costs before and after.
 type Both = [Cost; 2];
 
-/// Compares two recordings.
-pub fn diff(before: &Profile, after: &Profile) -> Diff {
-    let mut keys: HashMap<Key<'_>, u32> = HashMap::new();
-    let mut names: Vec<Key<'_>> = Vec::new();
-    let mut own: Vec<Both> = Vec::new();
-    let mut total: Vec<Both> = Vec::new();
-    let mut stacks: HashMap<Vec<u32>, Both> = HashMap::new();
-    let mut all = Both::default();
-    for (side, profile) in [before, after].into_iter().enumerate() {
-        let ids: Vec<u32> = profile
+/// A stack of both recordings: its innermost function and the stack that called it.
+struct Node {
+    parent: Option<u32>,
+    function: u32,
+}
+
+/// Both recordings in one tree of functions.
+#[derive(Default)]
+struct Merged<'a> {
+    keys: HashMap<Key<'a>, u32>,
+    names: Vec<Key<'a>>,
+    index: HashMap<(Option<u32>, u32), u32>,
+    nodes: Vec<Node>,
+    /// Each node's own costs.
+    costs: Vec<Both>,
+    /// What has no frame.
+    outside: Both,
+    all: Both,
+}
+
+impl<'a> Merged<'a> {
+    fn add(&mut self, side: usize, profile: &'a Profile) {
+        let functions: Vec<u32> = profile
             .functions
             .iter()
             .map(|f| {
                 let key = (profile.text(f.name), profile.text(f.file), f.kind);
-                *keys.entry(key).or_insert_with(|| {
-                    names.push(key);
-                    own.push(Both::default());
-                    total.push(Both::default());
-                    names.len() as u32 - 1
+                *self.keys.entry(key).or_insert_with(|| {
+                    self.names.push(key);
+                    self.names.len() as u32 - 1
                 })
             })
             .collect();
-        for entry in &profile.totals {
+        // Parents come first, so that each one's node is known.
+        let mut nodes: Vec<Option<u32>> = Vec::with_capacity(profile.stacks.len());
+        for stack in &profile.stacks {
+            let parent = stack
+                .parent
+                .and_then(|parent| nodes.get(parent as usize).copied().flatten());
+            let function = profile
+                .frames
+                .get(stack.frame as usize)
+                .and_then(|frame| functions.get(frame.function as usize));
+            nodes.push(function.map(|function| self.node(parent, *function)));
+        }
+        for total in &profile.totals {
             let cost = Cost {
-                samples: entry.samples,
-                ns: profile.weight_ns(entry),
+                samples: total.samples,
+                ns: profile.weight_ns(total),
             };
-            all[side].add(cost);
-            let path: Vec<u32> = frame_ids(profile, entry.stack)
-                .into_iter()
-                .filter_map(|frame| profile.frames.get(frame as usize))
-                .filter_map(|frame| ids.get(frame.function as usize).copied())
-                .collect();
-            if let Some(innermost) = path.last() {
-                own[*innermost as usize][side].add(cost);
+            let node = total
+                .stack
+                .and_then(|stack| nodes.get(stack as usize).copied().flatten());
+            match node {
+                Some(node) => self.costs[node as usize][side].add(cost),
+                None => self.outside[side].add(cost),
             }
-            let mut once = path.clone();
-            once.sort_unstable();
-            once.dedup();
-            for function in once {
-                total[function as usize][side].add(cost);
-            }
-            stacks.entry(path).or_default()[side].add(cost);
+            self.all[side].add(cost);
         }
     }
-    let weight = |costs: &Both, side: usize| weight(costs[side], all[side]);
-    let mut functions: Vec<FunctionChange> = names
-        .iter()
-        .zip(own.iter().zip(&total))
-        .map(|(name, (own, total))| FunctionChange {
-            function: name.0.to_owned(),
-            file: name.1.to_owned(),
-            kind: name.2,
-            own_before: weight(own, 0),
-            own_after: weight(own, 1),
-            total_before: weight(total, 0),
-            total_after: weight(total, 1),
-            own_change: weight(own, 1).share - weight(own, 0).share,
-            total_change: weight(total, 1).share - weight(total, 0).share,
+
+    fn node(&mut self, parent: Option<u32>, function: u32) -> u32 {
+        let next = self.nodes.len() as u32;
+        *self.index.entry((parent, function)).or_insert_with(|| {
+            self.nodes.push(Node { parent, function });
+            self.costs.push(Both::default());
+            next
         })
-        .filter(|change| change.total_before.samples + change.total_after.samples > 0)
-        .collect();
-    functions.sort_by(|a, b| {
-        let size = |change: &FunctionChange| change.own_change.abs();
-        size(b)
-            .total_cmp(&size(a))
-            .then(b.total_change.abs().total_cmp(&a.total_change.abs()))
-            .then_with(|| (&a.function, &a.file).cmp(&(&b.function, &b.file)))
-    });
-    let label = |function: &u32| match names[*function as usize] {
-        (name, "", _) => name.to_owned(),
-        (name, file, _) => format!("{name} ({file})"),
-    };
-    let mut stacks: Vec<StackChange> = stacks
-        .iter()
-        .map(|(path, costs)| StackChange {
-            frames: path.iter().map(label).collect(),
-            before: weight(costs, 0),
-            after: weight(costs, 1),
-            change: weight(costs, 1).share - weight(costs, 0).share,
-        })
-        .collect();
-    stacks.sort_by(|a, b| {
-        let size = |change: &StackChange| change.change.abs();
-        size(b)
-            .total_cmp(&size(a))
-            .then_with(|| a.frames.cmp(&b.frames))
-    });
+    }
+
+    /// Own costs by function, and with all that it calls, recursion counted once.
+    fn by_function(&self) -> (Vec<Both>, Vec<Both>) {
+        let mut inclusive = self.costs.clone();
+        let mut own = vec![Both::default(); self.names.len()];
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            let costs = inclusive[index];
+            for side in 0..2 {
+                own[node.function as usize][side].add(self.costs[index][side]);
+                if let Some(parent) = node.parent {
+                    inclusive[parent as usize][side].add(costs[side]);
+                }
+            }
+        }
+        let mut total = vec![Both::default(); self.names.len()];
+        let mut path = Path::default();
+        walk_parents(
+            self.nodes.len(),
+            |node| self.nodes[node].parent,
+            |step| match step {
+                Step::Enter(id) => {
+                    let function = self.nodes[id as usize].function;
+                    if path.enter(function) {
+                        for side in 0..2 {
+                            total[function as usize][side].add(inclusive[id as usize][side]);
+                        }
+                    }
+                }
+                Step::Leave(id) => path.leave(&self.nodes[id as usize].function),
+            },
+        );
+        (own, total)
+    }
+
+    fn weight(&self, costs: &Both, side: usize) -> Weight {
+        weight(costs[side], self.all[side])
+    }
+
+    fn change(&self, costs: &Both) -> f64 {
+        self.weight(costs, 1).share - self.weight(costs, 0).share
+    }
+
+    fn functions(&self, most: usize) -> Vec<FunctionChange> {
+        let (own, total) = self.by_function();
+        let mut changes: Vec<FunctionChange> = self
+            .names
+            .iter()
+            .zip(own.iter().zip(&total))
+            .filter(|(_, (_, total))| !total[0].is_zero() || !total[1].is_zero())
+            .map(|(name, (own, total))| FunctionChange {
+                function: name.0.to_owned(),
+                file: name.1.to_owned(),
+                kind: name.2,
+                own_before: self.weight(own, 0),
+                own_after: self.weight(own, 1),
+                total_before: self.weight(total, 0),
+                total_after: self.weight(total, 1),
+                own_change: self.change(own),
+                total_change: self.change(total),
+            })
+            .collect();
+        changes.sort_by(|a, b| {
+            let own = b.own_change.abs().total_cmp(&a.own_change.abs());
+            own.then(b.total_change.abs().total_cmp(&a.total_change.abs()))
+                .then_with(|| (&a.function, &a.file).cmp(&(&b.function, &b.file)))
+        });
+        changes.truncate(most);
+        changes
+    }
+
+    fn stacks(&self, most: usize) -> Vec<StackChange> {
+        let with_costs = |(_, costs): &(Option<u32>, &Both)| costs.iter().any(|c| !c.is_zero());
+        let mut changed: Vec<(Option<u32>, &Both)> = (0_u32..)
+            .map(Some)
+            .zip(&self.costs)
+            .chain([(None, &self.outside)])
+            .filter(with_costs)
+            .collect();
+        // A stable sort: of equal ones, those that were seen first.
+        changed.sort_by(|(_, a), (_, b)| {
+            let (a, b) = (self.change(a).abs(), self.change(b).abs());
+            b.total_cmp(&a)
+        });
+        changed.truncate(most);
+        changed
+            .into_iter()
+            .map(|(node, costs)| StackChange {
+                frames: self.frames(node),
+                before: self.weight(costs, 0),
+                after: self.weight(costs, 1),
+                change: self.change(costs),
+            })
+            .collect()
+    }
+
+    /// A stack's functions as text, from the outermost inwards.
+    fn frames(&self, node: Option<u32>) -> Vec<String> {
+        let mut frames = Vec::new();
+        let mut at = node;
+        while let Some(node) = at.and_then(|at| self.nodes.get(at as usize)) {
+            frames.push(match self.names[node.function as usize] {
+                (name, "", _) => name.to_owned(),
+                (name, file, _) => format!("{name} ({file})"),
+            });
+            at = node.parent;
+        }
+        frames.reverse();
+        frames
+    }
+}
+
+/// Compares two recordings; tells of `most` functions and stacks at most.
+pub fn diff(before: &Profile, after: &Profile, most: usize) -> Diff {
+    let mut merged = Merged::default();
+    merged.add(0, before);
+    merged.add(1, after);
     Diff {
         schema: DIFF_SCHEMA,
-        before: side(before, all[0]),
-        after: side(after, all[1]),
-        functions,
-        stacks,
+        before: side(before, merged.all[0]),
+        after: side(after, merged.all[1]),
+        functions: merged.functions(most),
+        stacks: merged.stacks(most),
     }
 }
 
@@ -228,7 +325,7 @@ mod tests {
     #[test]
     fn the_same_recording_has_not_changed() {
         let profile = synthetic::server();
-        let diff = diff(&profile, &profile);
+        let diff = diff(&profile, &profile, usize::MAX);
         assert!(diff.functions.iter().all(|f| f.own_change == 0.0));
         assert!(diff.stacks.iter().all(|s| s.change == 0.0));
         let shares: f64 = diff.stacks.iter().map(|s| s.after.share).sum();
@@ -254,7 +351,7 @@ mod tests {
             total.samples *= factor;
             total.wall_ns *= factor;
         }
-        let diff = diff(&before, &after);
+        let diff = diff(&before, &after, usize::MAX);
         assert_eq!(diff.functions[0].function, "interest");
         assert!(
             diff.functions[0].own_change > 0.05,

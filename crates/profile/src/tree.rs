@@ -35,16 +35,28 @@ pub enum Step {
 }
 
 /// Visits every stack after its caller and before what it calls, without recursion: stacks may be of any depth.
-pub fn walk(profile: &Profile, mut visit: impl FnMut(Step)) {
-    let stacks = &profile.stacks;
-    // A list of children for each stack, threaded through one array: first child, and next child of the same parent.
+pub fn walk(profile: &Profile, visit: impl FnMut(Step)) {
+    walk_parents(
+        profile.stacks.len(),
+        |stack| profile.stacks[stack].parent,
+        visit,
+    );
+}
+
+/// The same over any tree whose nodes come after their parents.
+pub fn walk_parents(
+    nodes: usize,
+    parent: impl Fn(usize) -> Option<u32>,
+    mut visit: impl FnMut(Step),
+) {
+    // A list of children for each node, threaded through one array: first child, and next child of the same parent.
     let none = u32::MAX;
-    let mut first = vec![none; stacks.len()];
-    let mut next = vec![none; stacks.len()];
+    let mut first = vec![none; nodes];
+    let mut next = vec![none; nodes];
     let mut first_root = none;
-    for (index, stack) in stacks.iter().enumerate().rev() {
+    for index in (0..nodes).rev() {
         let id = index as u32;
-        let head = match stack.parent.filter(|parent| *parent < id) {
+        let head = match parent(index).filter(|parent| *parent < id) {
             Some(parent) => first.get_mut(parent as usize),
             None => Some(&mut first_root),
         };
@@ -112,17 +124,18 @@ pub struct Sums {
 
 /// How often something is on the path that is being walked.
 #[derive(Default)]
-struct Path<K>(HashMap<K, u32>);
+pub struct Path<K>(HashMap<K, u32>);
 
 impl<K: std::hash::Hash + Eq> Path<K> {
-    /// Whether it is there for the first time.
-    fn enter(&mut self, key: K) -> bool {
+    /// Puts it there; whether it is there for the first time.
+    pub fn enter(&mut self, key: K) -> bool {
         let count = self.0.entry(key).or_default();
         *count += 1;
         *count == 1
     }
 
-    fn leave(&mut self, key: &K) {
+    /// Takes it away once.
+    pub fn leave(&mut self, key: &K) {
         if let Some(count) = self.0.get_mut(key) {
             *count -= 1;
             if *count == 0 {

@@ -97,7 +97,7 @@ fn mutated_files_are_refused_or_can_be_written() {
                     for format in Format::all() {
                         write(&profile, format, &mut std::io::sink()).expect("a sink takes all");
                     }
-                    profile::diff(&small, &profile);
+                    profile::diff(&small, &profile, 10);
                 }
             }
         }
@@ -195,5 +195,5 @@ fn a_deep_stack_is_written_without_recursion() {
             );
         }
     }
-    profile::diff(&profile, &profile);
+    profile::diff(&profile, &profile, 10);
 }

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::paint::{Paint, Role, harmless};
 use clap::Args;
-use profile::{Diff, Format, FunctionChange, Profile, Side};
+use profile::{Diff, Format, FunctionChange, Side};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -56,32 +56,27 @@ pub fn run(args: &DiffArgs) -> anyhow::Result<u8> {
     };
     let before = load(&args.before)?;
     let after = load(&args.after)?;
-    let compared = |before: &Profile, after: &Profile| {
-        let mut diff = profile::diff(before, after);
-        diff.functions.truncate(args.top);
-        diff.stacks.truncate(args.top);
-        diff
-    };
+    let compared = || profile::diff(&before, &after, args.top);
     match (kind, &args.output) {
         (Some(Kind::Page), Some(path)) => {
             output::write(path, |out| profile::write_diff_page(&before, &after, out))?;
             if args.json {
-                crate::print_json(&compared(&before, &after))?;
+                crate::print_json(&compared())?;
             }
         }
         (Some(Kind::Json), Some(path)) => {
-            let diff = compared(&before, &after);
+            let diff = compared();
             output::write(path, |out| {
                 serde_json::to_writer(&mut *out, &diff)?;
                 out.write_all(b"\n")
             })?;
         }
         (Some(Kind::Text), Some(path)) => {
-            let text = text(&compared(&before, &after), Paint::plain());
+            let text = text(&compared(), Paint::plain());
             output::write(path, |out| out.write_all(text.as_bytes()))?;
         }
-        _ if args.json => crate::print_json(&compared(&before, &after))?,
-        _ => crate::print(&text(&compared(&before, &after), Paint::stdout()))?,
+        _ if args.json => crate::print_json(&compared())?,
+        _ => crate::print(&text(&compared(), Paint::stdout()))?,
     }
     Ok(0)
 }
