@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
         }
         let (process, thread, task) = key;
         let process = self.process(process);
-        let (thread, tid) = number_in_brackets(thread.strip_prefix("thread").unwrap_or("").trim());
+        let (thread, tid) = thread_of(thread);
         let track = Track {
             process,
             tid,
@@ -219,17 +219,10 @@ impl<'a> Reader<'a> {
         if let Some(process) = self.processes.get(text) {
             return *process;
         }
-        let rest = text.strip_prefix("process").unwrap_or("").trim();
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (pid, name) = rest.split_at(digits);
-        let name = name.trim_matches([' ', ':', '"']);
-        let name = name
-            .strip_prefix('(')
-            .and_then(|name| name.strip_suffix(')'))
-            .unwrap_or(name);
+        let (pid, name) = process_of(text);
         let name = self.builder.string(name);
         let process = self.builder.process(Process {
-            pid: pid.parse().unwrap_or(0),
+            pid,
             name,
             ..Process::default()
         });
@@ -266,6 +259,31 @@ impl<'a> Reader<'a> {
         self.frames.insert(part, frame);
         frame
     }
+}
+
+/// Name and number of `thread NAME (17)`, and of others' `thread (17): NAME`.
+pub fn thread_of(text: &str) -> (&str, u32) {
+    let text = text.strip_prefix("thread").unwrap_or(text).trim();
+    if let Some((number, name)) = text.split_once("): ")
+        && number.starts_with('(')
+    {
+        let (_, number) = number_in_brackets(&text[..=number.len()]);
+        return (name, number);
+    }
+    number_in_brackets(text)
+}
+
+/// PID and name of `process 7 (NAME)`, and of others' `process 7:"NAME"`.
+pub fn process_of(text: &str) -> (u32, &str) {
+    let rest = text.strip_prefix("process").unwrap_or("").trim();
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let (pid, name) = rest.split_at(digits);
+    let name = name.trim_matches([' ', ':', '"']);
+    let name = name
+        .strip_prefix('(')
+        .and_then(|name| name.strip_suffix(')'))
+        .unwrap_or(name);
+    (pid.parse().unwrap_or(0), name)
 }
 
 /// `name (17)` as name and number.
@@ -360,13 +378,14 @@ mod tests {
     #[test]
     fn other_tools_lines_are_read() {
         let profile = read(
-            b"process 7:\"python x.py\";thread (0x1F);main (x.py:3);f (x.py:9) 12\nmain;g 3.7\n\n# a note\n{closure};h 1\n",
+            b"process 7:\"python x.py\";thread (0x1F): Worker-1;main (x.py:3);f (x.py:9) 12\nmain;g 3.7\n\n# a note\n{closure};h 1\n",
         )
         .expect("three lines");
         assert_eq!(profile.totals.len(), 3);
         assert_eq!(profile.processes[0].pid, 7);
         assert_eq!(profile.text(profile.processes[0].name), "python x.py");
         assert_eq!(profile.tracks[0].tid, 31);
+        assert_eq!(profile.text(profile.tracks[0].thread), "Worker-1");
         assert_eq!(profile.totals[0].samples, 12);
         assert_eq!(profile.totals[1].samples, 3);
         assert!(read(b"main;f twelve\n").is_err());

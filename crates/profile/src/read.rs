@@ -1,5 +1,6 @@
 //! What the readers of others' forms share.
 
+use crate::collapsed::{process_of, thread_of};
 use crate::{
     Builder, Format, Frame, FrameId, FrameKind, Function, Limits, Process, Profile, ReadError,
     Sample, StackId, State, Track, TrackId,
@@ -98,15 +99,30 @@ impl Interner {
         })
     }
 
-    /// A thread of the only process.
-    pub fn track(&mut self, thread: &str) -> TrackId {
-        let process = self.process(0, "");
-        let thread = self.builder.string(thread);
-        self.builder.track(Track {
+    /// A thread or task by its name, which may be `task NAME, thread NAME (9), process 7 (NAME)`, as we write it.
+    pub fn track(&mut self, name: &str) -> TrackId {
+        let (rest, process) = match name.rsplit_once(", process ") {
+            Some((rest, _)) => (rest, &name[rest.len() + 2..]),
+            None => (name, ""),
+        };
+        let (task, thread) = match rest
+            .strip_prefix("task ")
+            .and_then(|t| t.rsplit_once(", thread "))
+        {
+            Some((task, thread)) => (Some(task), thread),
+            None => (None, rest),
+        };
+        let (pid, process) = process_of(process);
+        let process = self.process(pid, process);
+        let (thread, tid) = thread_of(thread);
+        let track = Track {
             process,
-            thread,
-            ..Track::default()
-        })
+            tid,
+            thread: self.builder.string(thread),
+            task: task.map(|task| self.builder.string(task)),
+            main: thread == "MainThread",
+        };
+        self.builder.track(track)
     }
 
     /// A stack by its frames, from the outermost inwards.

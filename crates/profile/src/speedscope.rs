@@ -415,3 +415,67 @@ impl Unit {
         Ok(ns)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Format, read, synthetic, write};
+
+    #[test]
+    fn what_was_written_is_read_with_its_tracks_and_times() {
+        let profile = synthetic::server();
+        let mut bytes = Vec::new();
+        write(&profile, Format::Speedscope, &mut bytes).expect("memory");
+        let again = read(&bytes).expect("our own");
+        assert_eq!(again.check(), Ok(()));
+        let tracks = |p: &crate::Profile| -> Vec<String> {
+            let all = p.tracks.iter().map(|track| {
+                let process = &p.processes[track.process as usize];
+                let names = [track.thread, process.name, track.task.unwrap_or(0)];
+                format!(
+                    "{} {} {:?}",
+                    process.pid,
+                    track.tid,
+                    names.map(|name| p.text(name))
+                )
+            });
+            all.collect()
+        };
+        assert_eq!(tracks(&again), tracks(&profile));
+        let time = |p: &crate::Profile| p.totals.iter().map(|t| t.wall_ns).sum::<u64>();
+        assert_eq!(time(&again), time(&profile));
+        assert_eq!(again.about.samples, profile.about.samples);
+        assert_eq!(again.timeline.len(), profile.timeline.len());
+    }
+
+    #[test]
+    fn events_and_other_units_are_read() {
+        let text = r#"{"$schema": "https://www.speedscope.app/file-format-schema.json",
+            "shared": {"frames": [{"name": "a"}, {"name": "b", "file": "b.py", "line": 3}]},
+            "profiles": [
+                {"type": "evented", "name": "x", "unit": "milliseconds", "startValue": 5, "endValue": 9, "events": [
+                    {"type": "O", "at": 5, "frame": 0}, {"type": "O", "at": 6, "frame": 1},
+                    {"type": "C", "at": 8, "frame": 1}, {"type": "C", "at": 9, "frame": 0}]},
+                {"type": "sampled", "name": "y", "unit": "none", "startValue": 0, "endValue": 3,
+                 "samples": [[0], [0, 1]], "weights": [1, 2]}]}"#;
+        let profile = read(text.as_bytes()).expect("two profiles");
+        let own: Vec<_> = profile
+            .totals
+            .iter()
+            .map(|t| (t.track, t.samples, t.wall_ns))
+            .collect();
+        assert!(own.contains(&(0, 2, 2_000_000)), "{own:?}");
+        assert!(own.contains(&(1, 2, 2)), "{own:?}");
+        for (from, to) in [
+            (
+                r#""type": "C", "at": 8, "frame": 1"#,
+                r#""type": "C", "at": 8, "frame": 0"#,
+            ),
+            (r#""at": 8"#, r#""at": 3"#),
+            (r#""weights": [1, 2]"#, r#""weights": [1]"#),
+            (r#""weights": [1, 2]"#, r#""weights": [1, -2]"#),
+            ("[0, 1]]", "[0, 7]]"),
+        ] {
+            assert!(read(text.replacen(from, to, 1).as_bytes()).is_err(), "{to}");
+        }
+    }
+}
