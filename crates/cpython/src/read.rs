@@ -10,8 +10,8 @@ use crate::tasks::{self, TaskSeen};
 use crate::threads::{RawThread, kernel_id, thread_objects};
 use process::{Memory, ReadError};
 use snapshot::{
-    Address, Ended, Frame, GilState, Local, OsThread, SyncObject, SyncState, Task, TaskState,
-    Thread, ThreadState,
+    Address, Ended, Frame, GilState, Local, Operation, OsThread, SyncObject, SyncState, Task,
+    TaskState, Thread, ThreadState, Timeout,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -346,6 +346,10 @@ impl Look<'_> {
             if matches!(task.state, TaskState::Finished | TaskState::Cancelled) {
                 continue;
             }
+            if task.scheduled && !sleeps_on(threads, &task) {
+                // What it waited for is over.
+                task.waits_for = None;
+            }
             if task.state == TaskState::Running {
                 task.frames = threads
                     .iter()
@@ -377,6 +381,19 @@ impl Look<'_> {
             reading.tasks.push(task);
         }
     }
+}
+
+/// Whether the thread of a task's loop sleeps without an end in the loop's own select.
+fn sleeps_on(threads: &[(Thread, &RawThread)], task: &Task) -> bool {
+    let thread = threads
+        .iter()
+        .find(|(thread, _)| Some(thread.tid) == task.loop_tid);
+    thread.is_some_and(|(thread, _)| {
+        thread.running_task.is_none()
+            && thread.waits_for.as_ref().is_some_and(|wait| {
+                wait.operation == Operation::Select && wait.timeout == Timeout::Forever
+            })
+    })
 }
 
 /// Of a thread that runs a step of a task: the task's own frames, up to asyncio's that runs the step.

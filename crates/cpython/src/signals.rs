@@ -24,6 +24,16 @@ pub struct Handler {
     pub name: String,
 }
 
+/// Names of the handlers of SIGINT that the library sets of its own accord: no program relies on them.
+const OWN: [&str; 2] = ["default_int_handler", "Runner._on_sigint"];
+
+impl Handler {
+    /// Whether the library has set it of its own accord.
+    pub fn is_own(&self) -> bool {
+        OWN.contains(&self.name.as_str())
+    }
+}
+
 /// The handlers that are Python code; `None` where this version's runtime does not hold them (up to 3.10).
 pub fn handlers(reader: &Reader<'_>, runtime: &Runtime) -> Option<Vec<Handler>> {
     let table = reader

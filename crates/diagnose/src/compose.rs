@@ -25,21 +25,25 @@ pub(crate) fn finding(
     {
         return None;
     }
-    let knot: Vec<Told> = root
+    let mut knot: Vec<Told> = root
         .knot
         .iter()
         .filter_map(|&a| told(knots, stuck, root, a))
         .collect();
-    if knot.is_empty() {
-        return None;
-    }
-    let followers: Vec<Told> = root
+    let mut followers: Vec<Told> = root
         .followers
         .iter()
         .filter(|&&a| !is_helper(knots, a) && !is_idle(knots, a))
         .take(FOLLOWERS_MAX)
         .filter_map(|&a| told(knots, stuck, root, a))
         .collect();
+    if knot.is_empty() {
+        // A loop that sleeps tells nothing of itself: those who wait for it do.
+        std::mem::swap(&mut knot, &mut followers);
+    }
+    if knot.is_empty() {
+        return None;
+    }
     let pids: BTreeSet<u32> = knot
         .iter()
         .flat_map(|t| {
@@ -61,6 +65,10 @@ pub(crate) fn finding(
         knot: &knot,
         several,
         pool,
+        overslept: root
+            .nodes
+            .iter()
+            .any(|n| matches!(knots.gate_of.get(n), Some(Gate::Wakeup(..)))),
     };
     let certainty = knot
         .iter()

@@ -25,6 +25,8 @@ pub(crate) enum Gate {
     PoolEnd(usize, Address),
     /// The moment when a thread can run a step of its loop.
     Slot(usize, usize),
+    /// The end of the sleep of a loop that something was put into without waking it.
+    Wakeup(usize, Address),
     /// What a loop calls without a descriptor being ready, and that is no task's step.
     Callbacks(usize, Address),
     /// What a loop calls when a descriptor is ready.
@@ -234,6 +236,9 @@ impl<'w, 's> Knots<'w, 's> {
         let (Some(event_loop), Some(tasks), false) = (event_loop, tasks, limited) else {
             return self.open(node);
         };
+        if self.world.overslept(p, thread).is_some() {
+            return self.need_gate(node, Gate::Wakeup(p, event_loop), Link::Definite);
+        }
         self.graph.set_rule(node, Rule::Any);
         for &k in tasks {
             self.need_actor(node, Actor::Task(p, k), Link::Definite);
@@ -257,6 +262,12 @@ impl<'w, 's> Knots<'w, 's> {
         let Some(&t) = task.loop_tid.and_then(|tid| index?.thread_by_tid.get(&tid)) else {
             return self.open(node);
         };
+        let thread = self.world.thread(p, t);
+        if task.scheduled
+            && let Some(event_loop) = thread.and_then(|t| self.world.overslept(p, t))
+        {
+            return self.need_gate(node, Gate::Wakeup(p, event_loop), Link::Definite);
+        }
         self.need_gate(node, Gate::Slot(p, t), Link::Definite);
         if task.scheduled {
             return;

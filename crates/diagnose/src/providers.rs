@@ -24,8 +24,12 @@ impl Knots<'_, '_> {
             Gate::Future(p, address) => self.fill_future(node, *p, *address),
             Gate::Pool(p, address) => self.fill_pool(node, *p, *address, false),
             Gate::PoolEnd(p, address) => self.fill_pool(node, *p, *address, true),
+            Gate::Wakeup(p, address) => self.fill_wakeup(node, *p, *address),
             Gate::Slot(p, t) => {
-                if self.world.in_own_select(*p, *t) {
+                let thread = self.world.thread(*p, *t);
+                if let Some(event_loop) = thread.and_then(|t| self.world.overslept(*p, t)) {
+                    self.need_gate(node, Gate::Wakeup(*p, event_loop), Link::Reach);
+                } else if self.world.in_own_select(*p, *t) {
                     self.open(node);
                 } else {
                     self.need_actor(node, Actor::Thread(*p, *t), Link::Definite);
@@ -493,6 +497,28 @@ impl Knots<'_, '_> {
         if wakes {
             self.need_gate(node, Gate::Slot(p, t), Link::Reach);
         }
+    }
+
+    /// A descriptor that is ready, a signal, or somebody who knows the loop and how to wake it.
+    fn fill_wakeup(&mut self, node: NodeId, p: usize, address: Address) {
+        if let Some(SyncState::EventLoop {
+            signal_handlers: 1..,
+            ..
+        }) = self.world.object(p, address).map(|o| &o.state)
+        {
+            return self.open(node);
+        }
+        for fd in self.watched(p, address) {
+            let descriptor = Gate::Descriptor {
+                process: p,
+                fd,
+                write: false,
+                queue: true,
+            };
+            self.need_gate(node, descriptor, Link::Reach);
+        }
+        let enders = ["call_soon_threadsafe", "_write_to_self"];
+        self.reach(node, p, &[address], &enders);
     }
 
     /// Its descriptor has to be ready, and the loop's thread free.

@@ -153,6 +153,7 @@ impl Cores<'_, '_, '_> {
                     | Gate::Object(..)
                     | Gate::Future(..)
                     | Gate::Pool(..)
+                    | Gate::Wakeup(..)
                     | Gate::Descriptor { .. }
             )
         )

@@ -22,6 +22,8 @@ pub(crate) struct Story<'a> {
     pub several: bool,
     /// Whether the pool, and not a semaphore, is what is starved.
     pub pool: bool,
+    /// Whether a loop sleeps although something is due in it.
+    pub overslept: bool,
 }
 
 /// `bank.py:12`
@@ -46,6 +48,13 @@ impl Story<'_> {
             return String::new();
         };
         match self.kind {
+            FindingKind::NoWaker | FindingKind::Stuck if self.overslept => {
+                let verb = if self.knot.len() > 1 { "are" } else { "is" };
+                format!(
+                    "{} {verb} due, but the event loop sleeps and was not woken",
+                    self.list()
+                )
+            }
             FindingKind::Deadlock if self.are_locks() && self.knot.len() == 2 => {
                 format!("{} wait for each other's lock", self.list())
             }
@@ -128,6 +137,11 @@ impl Story<'_> {
                 Some(how) => format!("whoever took the lock is gone ({how}) and never gave it back"),
                 None => "the lock is taken, and no thread or task that could give it back is left".to_owned(),
             },
+            FindingKind::NoWaker | FindingKind::Stuck if self.overslept => format!(
+                "what {} waited for{} came from another thread, which did not wake the loop: only call_soon_threadsafe does",
+                self.who(&first.edge.waiter),
+                at(&first.edge.waiter.place)
+            ),
             FindingKind::NoWaker | FindingKind::Stuck => match &first.edge.held_by {
                 Some(holder) => format!("{}, and no other can {}", self.gone(holder), remedy(first)),
                 None => format!(

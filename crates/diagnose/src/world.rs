@@ -237,6 +237,20 @@ impl<'s> World<'s> {
             }
     }
 
+    /// The loop of a thread that sleeps in the loop's own select without an end, although something is due in it: whoever
+    /// put it there did not wake the loop.
+    pub(crate) fn overslept(&self, p: usize, thread: &Thread) -> Option<Address> {
+        let index = self.index.get(p)?;
+        let event_loop = index.loop_by_tid.get(&thread.tid)?;
+        let due = matches!(&event_loop.state, SyncState::EventLoop { ready: 1.., .. });
+        let &t = index.thread_by_tid.get(&thread.tid)?;
+        let forever = thread
+            .waits_for
+            .as_ref()
+            .is_some_and(|wait| wait.timeout == Timeout::Forever);
+        (due && forever && self.in_own_select(p, t)).then_some(event_loop.address)
+    }
+
     /// Whether a thread belongs to the program's own work: Python, and not a worker without work.
     pub(crate) fn is_python(&self, p: usize, thread: &Thread) -> bool {
         thread.interpreter.is_some()

@@ -49,7 +49,12 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
         .iter()
         .map(|task| (task.address, task))
         .collect();
-    let functions: Vec<Address> = handlers.iter().flatten().map(|h| h.function).collect();
+    let functions: Vec<Address> = handlers
+        .iter()
+        .flatten()
+        .filter(|handler| !handler.is_own())
+        .map(|handler| handler.function)
+        .collect();
 
     let mut roots: Vec<Root<'_>> = Vec::new();
     for thread in &reading.threads {
@@ -162,6 +167,18 @@ fn targets(reading: &Reading) -> HashSet<Address> {
         targets.extend(wait.inner_address);
         targets.extend(&wait.any_of);
     }
+    // A loop that has something to do, and may have to be woken for it.
+    let due = reading.objects.iter().filter(|object| {
+        matches!(
+            object.state,
+            SyncState::EventLoop {
+                tid: Some(_),
+                ready: 1..,
+                ..
+            }
+        )
+    });
+    targets.extend(due.map(|object| object.address));
     targets
 }
 

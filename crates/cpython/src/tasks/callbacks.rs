@@ -43,6 +43,12 @@ pub(super) fn wakes_from(
             .iter()
             .flat_map(|callback| woken_by(reader, *callback))
             .collect();
+        if is_queue(reader, at) {
+            // Of `as_completed`.
+            let getters = reader.some_attribute(at, "_getters");
+            let getters = getters.and_then(|q| reader.deque_items(q, CALLBACKS_MAX).ok());
+            woken.extend(getters.unwrap_or_default());
+        }
         woken.remove(&at);
         todo.extend(&woken);
         wakes.insert(at, woken);

@@ -97,7 +97,7 @@ pub fn inspect(
         );
     }
     for task in &mut seen {
-        if task.task.state == TaskState::Pending && !task.task.scheduled {
+        if task.task.state == TaskState::Pending {
             task.task.waits_for = waits::wait_of(reader, origins, task, &mut objects);
         }
     }
