@@ -2,7 +2,7 @@
 
 use crate::gates::{Gate, Knots};
 use crate::graph::{Link, NodeId, Rule};
-use crate::providers::may_act;
+use crate::providers::{handles_signals, may_act};
 use crate::world::{Actor, has_ended};
 use snapshot::{ChildState, FdKind, Operation, SocketState, SyncState, Wait};
 
@@ -84,7 +84,10 @@ impl Knots<'_, '_> {
             }
             _ => None,
         };
-        let standard = (0..=2).contains(&fd) && p == 0;
+        // A pipe of its own is how a signal's handler, or the interpreter for it (`signal.set_wakeup_fd`), wakes a thread.
+        let woken = world.process(p).is_some_and(handles_signals)
+            && others.is_some_and(|others| others.contains(&p));
+        let standard = woken || (0..=2).contains(&fd) && p == 0;
         match others {
             Some(others) if !others.is_empty() && !standard && !world.has_outside => {
                 let link = if queue { Link::Reach } else { Link::Definite };

@@ -4,8 +4,8 @@ use crate::gates::{Gate, Knots, find_thread};
 use crate::graph::{Link, NodeId, Rule};
 use crate::world::{Actor, has_ended};
 use snapshot::{
-    Address, Certainty, Effect, FutureState, GilState, Kind, Operation, SharedKey, SyncObject,
-    SyncState, Task, Thread, ThreadState,
+    Address, Certainty, Effect, FutureState, GilState, Kind, Operation, Process, SharedKey,
+    SyncObject, SyncState, Task, Thread, ThreadState,
 };
 
 /// Most parts that one object is taken to be made of.
@@ -332,12 +332,7 @@ impl Knots<'_, '_> {
         if has_ended(process) {
             return;
         }
-        let handlers = process.signal_handlers.iter();
-        if !process.reach_complete
-            && handlers
-                .clone()
-                .any(|(_, f)| !OWN_HANDLERS.iter().any(|own| f.contains(own)))
-        {
+        if !process.reach_complete && handles_signals(process) {
             return self.open(node);
         }
         for (t, thread) in process.threads.iter().enumerate() {
@@ -603,6 +598,12 @@ pub(crate) fn enders(state: Option<&SyncState>, operation: Operation) -> &'stati
 fn uses(effect: &Effect, enders: &[&str]) -> bool {
     let named = |uses: &Vec<String>| uses.iter().any(|used| enders.contains(&used.as_str()));
     enders.is_empty() || effect.uses.as_ref().is_none_or(named)
+}
+
+/// Whether a signal makes the program run code of its own.
+pub(crate) fn handles_signals(process: &Process) -> bool {
+    let own = |name: &str| OWN_HANDLERS.iter().any(|own| name.contains(own));
+    process.signal_handlers.iter().any(|(_, name)| !own(name))
 }
 
 /// Whether a thread may do something of the program's own accord, or because the world outside asks for it.

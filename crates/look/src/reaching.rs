@@ -26,6 +26,11 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
         .flatten()
         .map(|h| (h.signal, h.name.clone()))
         .collect();
+    // Which functions they are cannot be read in this version.
+    let unknown = handlers.is_none() && process::kin::catches_signals(opened.pid);
+    if unknown {
+        process.signal_handlers.push((0, String::new()));
+    }
     let targets = targets(reading);
     if targets.is_empty() {
         process.reach_complete = true;
@@ -130,8 +135,8 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
         }
     }
     process.handlers_reach = take(next());
-    if handlers.is_none() && process::kin::catches_signals(opened.pid) {
-        // Which functions handle the signals cannot be read in this version: they might reach anything.
+    if unknown {
+        // They might reach anything.
         process.handlers_reach = targets
             .iter()
             .map(|object| Effect {

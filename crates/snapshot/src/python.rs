@@ -48,7 +48,7 @@ pub struct Process {
     pub shared_outside: Vec<u64>,
     /// Children, also those that are not Python.
     pub children: Vec<Child>,
-    /// Python-level signal handlers in force: signal number and function.
+    /// Python-level signal handlers in force: signal number and function; 0 and nothing where only their existence is known.
     pub signal_handlers: Vec<(i32, String)>,
     /// What the handlers' code can reach of the objects that somebody waits for.
     pub handlers_reach: Vec<Effect>,
