@@ -19,6 +19,13 @@ pub(crate) fn finding(
     root: &Root,
     earlier: Option<&Snapshot>,
 ) -> Option<Finding> {
+    let suspended = root.nodes.iter().find_map(|n| match knots.gate_of.get(n) {
+        Some(Gate::Continued(p)) => Some(*p),
+        _ => None,
+    });
+    if let Some(p) = suspended {
+        return suspended_finding(knots, stuck, root, p);
+    }
     if is_by_design(knots, stuck, root)
         || is_blocked_loop(knots, root)
         || has_moved(knots, root, earlier)
@@ -88,6 +95,50 @@ pub(crate) fn finding(
     add_culprit(&mut finding, &knot);
     finding.edges = knot.into_iter().chain(followers).map(|t| t.edge).collect();
     Some(finding)
+}
+
+/// Of those who wait for a process that a signal has stopped; `None` when nobody does.
+fn suspended_finding(
+    knots: &Knots<'_, '_>,
+    stuck: &Stuck,
+    root: &Root,
+    p: usize,
+) -> Option<Finding> {
+    let waits = |actor: Actor| {
+        !knots.world.is_suspended(actor.process())
+            && !is_helper(knots, actor)
+            && !is_idle(knots, actor)
+    };
+    let waiters: Vec<Told> = root
+        .followers
+        .iter()
+        .filter(|&&actor| waits(actor))
+        .take(FOLLOWERS_MAX)
+        .filter_map(|&actor| told(knots, stuck, root, actor))
+        .collect();
+    let first = waiters.first()?;
+    let pid = knots.world.process(p)?.pid;
+    let story = Story {
+        kind: root.kind,
+        knot: &waiters,
+        several: true,
+        pool: false,
+    };
+    Some(Finding {
+        kind: root.kind,
+        certainty: Certainty::Probable,
+        summary: format!(
+            "{}, and process {pid} is stopped by a signal",
+            story.sentence(first)
+        ),
+        cause: format!(
+            "process {pid} was stopped by a signal (SIGSTOP, or SIGTSTP from its terminal), and goes on only when somebody \
+             sends it SIGCONT"
+        ),
+        knot_edges: 1,
+        places: waiters.iter().map(|t| t.edge.waiter.clone()).collect(),
+        edges: waiters.into_iter().map(|t| t.edge).collect(),
+    })
 }
 
 /// A holder that does not wait itself is a place of interest too.

@@ -171,6 +171,9 @@ fn follow(
 
 /// The hold by which a provider has what the gate stands for.
 pub(crate) fn hold_of<'s>(world: &World<'s>, provider: Actor, gate: &Gate) -> Option<&'s Hold> {
+    if let Gate::FileLock(p, fd) = gate {
+        return world.file_lock_hold(provider, &world.waited_file_lock(*p, *fd)?);
+    }
     let addresses: Vec<Address> = match gate {
         Gate::Lock(_, a) | Gate::Object(_, a, _) | Gate::Future(_, a) => vec![*a],
         Gate::Shared(key) => {

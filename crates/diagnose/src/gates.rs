@@ -50,8 +50,10 @@ pub(crate) enum Gate {
     Others(usize, usize),
     /// A child's end; any child's.
     Children(usize),
-    /// The process that holds a file lock.
-    FileLock(usize),
+    /// The signal that lets a stopped process go on.
+    Continued(usize),
+    /// Whoever holds the lock of the file behind a descriptor.
+    FileLock(usize, i32),
     /// Several gates, any of which will do: the wait of this actor.
     Choice(Actor),
 }
@@ -181,6 +183,9 @@ impl<'w, 's> Knots<'w, 's> {
         if has_ended(process) {
             return self.open(node);
         }
+        if self.world.is_suspended(p) {
+            return self.need_gate(node, Gate::Continued(p), Link::Definite);
+        }
         if thread.gil == GilState::Waits || thread.state == ThreadState::Gil {
             return self.need_gate(
                 node,
@@ -298,7 +303,7 @@ impl<'w, 's> Knots<'w, 's> {
         let p = actor.process();
         let task = matches!(actor, Actor::Task(..));
         match wait.kind {
-            Kind::Timer | Kind::Signal | Kind::Terminal | Kind::File | Kind::Unknown => {
+            Kind::Timer | Kind::Signal | Kind::File | Kind::Unknown => {
                 self.nothing_needed(node);
             }
             Kind::Gil => self.need_gate(node, Gate::Gil(p, 0), Link::Definite),
@@ -306,8 +311,13 @@ impl<'w, 's> Knots<'w, 's> {
             Kind::Thread if wait.operation == Operation::Wait => self.nothing_needed(node),
             Kind::Thread => self.thread_end(node, actor, address),
             Kind::Child | Kind::Process => self.child_end(node, p, wait),
-            Kind::Pipe | Kind::Socket | Kind::Descriptors => self.descriptors(node, p, wait),
-            Kind::FileLock => self.need_gate(node, Gate::FileLock(p), Link::Definite),
+            Kind::Pipe | Kind::Socket | Kind::Terminal | Kind::Descriptors => {
+                self.descriptors(node, p, wait);
+            }
+            Kind::FileLock => match wait.fds.first() {
+                Some(&fd) => self.need_gate(node, Gate::FileLock(p, fd), Link::Definite),
+                None => self.nothing_needed(node),
+            },
             Kind::Future | Kind::Task | Kind::Awaitable => {
                 let awaited = match actor {
                     Actor::Task(p, k) => self.world.task(p, k).and_then(|t| t.awaiting),

@@ -82,14 +82,15 @@ impl Knots<'_, '_> {
                     _ => None,
                 }
             }
+            FdKind::Terminal { end: Some(end), .. } => world.terminals.get(&end.other()),
             _ => None,
         };
         // A pipe of its own is how a signal's handler, or the interpreter for it (`signal.set_wakeup_fd`), wakes a thread.
         let woken = world.process(p).is_some_and(handles_signals)
             && others.is_some_and(|others| others.contains(&p));
-        let standard = woken || (0..=2).contains(&fd) && p == 0;
+        let free = woken || world.is_given(&descriptor.kind) || world.has_outside;
         match others {
-            Some(others) if !others.is_empty() && !standard && !world.has_outside => {
+            Some(others) if !others.is_empty() && !free => {
                 let link = if queue { Link::Reach } else { Link::Definite };
                 for &other in others {
                     self.need_gate(node, Gate::AnyOf(other), link);
@@ -140,7 +141,7 @@ impl Knots<'_, '_> {
     /// The main thread of a child that lives and was looked at.
     pub(crate) fn child(&self, p: usize, pid: i64) -> Option<Actor> {
         let pid = u32::try_from(pid).ok()?;
-        let &q = self.world.index.get(p)?.children.get(&pid)?;
+        let q = self.world.descendant(p, pid)?;
         let child = self.world.process(q)?;
         let first = child.threads.first()?;
         let main = child.threads.iter().position(|t| t.main).unwrap_or(0);
@@ -168,17 +169,29 @@ impl Knots<'_, '_> {
         }
     }
 
-    pub(crate) fn fill_file_lock(&mut self, node: NodeId, p: usize) {
+    pub(crate) fn fill_file_lock(&mut self, node: NodeId, p: usize, fd: i32) {
         let world = self.world;
-        let waiting = world
-            .process(p)
-            .and_then(|process| process.file_locks.iter().find(|l| l.waiting));
-        let holder = waiting
-            .and_then(|l| l.blocked_by)
-            .and_then(|pid| world.by_pid.get(&pid));
-        match holder {
-            Some(&q) => self.need_gate(node, Gate::AnyOf(q), Link::Definite),
-            None => self.open(node),
+        let Some(waited) = world.waited_file_lock(p, fd) else {
+            return self.open(node);
+        };
+        let by_pid = waited.blocked_by.and_then(|pid| world.by_pid.get(&pid));
+        // Whoever took a lock of the file itself (flock(2)) may have ended; those that share the open file hold it.
+        let shared = |q: &usize| world.has_lock(*q, &waited);
+        let holders: Vec<usize> = match by_pid {
+            Some(&q) => vec![q],
+            None => (0..world.snapshot.processes.len()).filter(shared).collect(),
+        };
+        if holders.is_empty() || world.has_outside {
+            return self.open(node);
+        }
+        for q in holders {
+            match world.file_lock_holder(q, &waited) {
+                Some(actor) => {
+                    self.need_actor(node, actor, Link::Definite);
+                    self.need_gate(node, Gate::AnyOf(q), Link::Reach);
+                }
+                None => self.need_gate(node, Gate::AnyOf(q), Link::Definite),
+            }
         }
     }
 }

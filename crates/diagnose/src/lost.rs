@@ -72,10 +72,9 @@ fn idle_workers(world: &World<'_>, p: usize, wait: &Wait) -> Option<Vec<usize>> 
     if processes.is_empty() || !queued.is_empty() {
         return None;
     }
-    let children = &world.index.get(p)?.children;
     let workers: Option<Vec<usize>> = processes
         .iter()
-        .map(|pid| children.get(pid).copied())
+        .map(|pid| world.descendant(p, *pid))
         .collect();
     let workers = workers?;
     let idle = |&q: &usize| {

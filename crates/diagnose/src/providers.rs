@@ -58,8 +58,8 @@ impl Knots<'_, '_> {
             }
             Gate::Others(p, t) => self.fill_others(node, *p, *t),
             Gate::Children(p) => self.fill_children(node, *p),
-            Gate::FileLock(p) => self.fill_file_lock(node, *p),
-            Gate::Choice(_) => {}
+            Gate::FileLock(p, fd) => self.fill_file_lock(node, *p, *fd),
+            Gate::Choice(_) | Gate::Continued(_) => {}
         }
     }
 
@@ -454,14 +454,14 @@ impl Knots<'_, '_> {
             }
         }
         for pid in processes {
-            match world.index.get(p).and_then(|i| i.children.get(pid)) {
-                Some(&q) if world.process(q).is_some_and(|c| !c.threads.is_empty()) => {
+            match world.descendant(p, *pid) {
+                Some(q) if world.process(q).is_some_and(|c| !c.threads.is_empty()) => {
                     self.need_actor(node, Actor::Thread(q, 0), Link::Definite);
                 }
                 Some(_) => {}
                 None if end => {}
                 // A fork has a copy of its parent's pool, whose workers are not its children.
-                None if world.is_anothers_child(p, *pid) => {}
+                None if world.is_seen(*pid) => {}
                 None => return self.open(node),
             }
         }

@@ -155,6 +155,7 @@ impl Cores<'_, '_, '_> {
                     | Gate::Pool(..)
                     | Gate::Wakeup(..)
                     | Gate::Descriptor { .. }
+                    | Gate::Continued(..)
             )
         )
     }
@@ -347,6 +348,7 @@ impl Cores<'_, '_, '_> {
                     FindingKind::NoWaker
                 }
             }
+            Gate::Continued(_) => FindingKind::Stuck,
             _ if self.lock_partner(node, &mut knot, &mut nodes) => FindingKind::Deadlock,
             _ if self.starves_a_pool(node, &knot) => FindingKind::PoolStarvation,
             _ if self.loop_waits_for_itself(node, &knot) => FindingKind::SelfDeadlock,

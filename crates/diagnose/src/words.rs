@@ -231,7 +231,8 @@ impl Story<'_> {
         parts.join(", and ")
     }
 
-    fn sentence(&self, told: &Told) -> String {
+    /// `A waits for B to end`.
+    pub(crate) fn sentence(&self, told: &Told) -> String {
         let edge = &told.edge;
         let who = self.who(&edge.waiter);
         let holder = edge
@@ -245,16 +246,19 @@ impl Story<'_> {
             }
             (Kind::Task, Some(other)) => format!("{who} waits for {other}"),
             (Kind::Gil, Some(other)) => format!("{who} waits for the GIL, which {other} holds"),
-            (Kind::Pipe | Kind::Socket | Kind::Descriptors, Some(other)) => match told.operation {
-                Operation::Write => format!(
-                    "{who} waits for {other} to read {}",
-                    named(edge, "a full pipe")
-                ),
-                _ => format!(
-                    "{who} waits for {other} to write to or close {}",
-                    named(edge, "a pipe")
-                ),
-            },
+            (Kind::Pipe | Kind::Socket | Kind::Terminal | Kind::Descriptors, Some(other)) => {
+                let noun = stream(edge.waits_for.kind);
+                match told.operation {
+                    Operation::Write | Operation::Put => format!(
+                        "{who} waits for {other} to read {}",
+                        named(edge, &format!("a full {noun}"))
+                    ),
+                    _ => format!(
+                        "{who} waits for {other} to write to or close {}",
+                        named(edge, &format!("a {noun}"))
+                    ),
+                }
+            }
             (Kind::Future | Kind::Awaitable, Some(other)) => {
                 format!("{who} waits for a result that {other} has to bring")
             }
@@ -306,6 +310,14 @@ pub(crate) fn is_lock(kind: Kind) -> bool {
         kind,
         Kind::Lock | Kind::RLock | Kind::ModuleLock | Kind::FileLock | Kind::NativeMutex
     )
+}
+
+fn stream(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Socket => "socket",
+        Kind::Terminal => "terminal",
+        _ => "pipe",
+    }
 }
 
 fn named(edge: &Edge, otherwise: &str) -> String {

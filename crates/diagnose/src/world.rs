@@ -1,9 +1,9 @@
 //! A snapshot with its indexes: who is where, who holds what, who reaches what.
 
 use snapshot::{
-    Address, ChildState, Effect, FdKind, Hold, Kind, Operation, Place, Process, ProcessState,
-    SharedKey, Snapshot, SyncObject, SyncState, Task, TaskState, Thread, ThreadState, Timeout,
-    Wait,
+    Address, ChildState, Effect, FdKind, FileLock, Hold, Kind, Operation, Place, Process,
+    ProcessState, SharedKey, Snapshot, SyncObject, SyncState, Task, TaskState, TerminalEnd, Thread,
+    ThreadState, Timeout, Wait,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -53,11 +53,20 @@ pub(crate) struct Index<'s> {
     pub fds: HashMap<i32, &'s snapshot::Fd>,
 }
 
-/// Where the two ends of a pipe or socket are open.
+/// Where the two ends of a pipe are open.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     pub readers: Vec<usize>,
     pub writers: Vec<usize>,
+}
+
+/// A file lock that somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WaitedLock {
+    /// The file's device and inode.
+    pub file: (u64, u64),
+    /// The process that took it, where the kernel tells.
+    pub blocked_by: Option<u32>,
 }
 
 /// The snapshot and all its indexes.
@@ -67,11 +76,13 @@ pub(crate) struct World<'s> {
     pub by_pid: HashMap<u32, usize>,
     pub pipes: HashMap<u64, Ends>,
     pub sockets: HashMap<u64, Vec<usize>>,
+    pub terminals: HashMap<TerminalEnd, Vec<usize>>,
     pub shared: HashMap<SharedKey, Vec<(usize, &'s SyncObject)>>,
     /// Whether a process outside the snapshot may share pipes and semaphores with those inside.
     pub has_outside: bool,
     /// Pipes and sockets that a process outside the snapshot is known to have open.
     outside: HashSet<u64>,
+    terminals_outside: HashSet<TerminalEnd>,
 }
 
 impl<'s> World<'s> {
@@ -82,12 +93,19 @@ impl<'s> World<'s> {
             by_pid: HashMap::new(),
             pipes: HashMap::new(),
             sockets: HashMap::new(),
+            terminals: HashMap::new(),
             shared: HashMap::new(),
             has_outside: false,
             outside: snapshot
                 .processes
                 .iter()
                 .flat_map(|p| &p.shared_outside)
+                .copied()
+                .collect(),
+            terminals_outside: snapshot
+                .processes
+                .iter()
+                .flat_map(|p| &p.terminals_outside)
                 .copied()
                 .collect(),
         };
@@ -130,9 +148,85 @@ impl<'s> World<'s> {
                 connection: Some(connection),
                 ..
             } => connection.peer_inode.unwrap_or(0),
+            FdKind::Terminal { end: Some(end), .. } => {
+                return self.terminals_outside.contains(&end.other());
+            }
             _ => return false,
         };
         self.outside.contains(&inode)
+    }
+
+    /// Whether it is one of the standard streams of the process asked for, or a copy: whoever started that has the other
+    /// end, also where it may not be seen.
+    pub fn is_given(&self, kind: &FdKind) -> bool {
+        let root = self
+            .snapshot
+            .processes
+            .first()
+            .map_or(&[][..], |root| &root.fds);
+        let mut given = root.iter().filter(|fd| (0..=2).contains(&fd.fd));
+        given.any(|fd| match (&fd.kind, kind) {
+            (FdKind::Pipe { inode: a, .. }, FdKind::Pipe { inode: b, .. })
+            | (FdKind::Socket { inode: a, .. }, FdKind::Socket { inode: b, .. }) => a == b,
+            (FdKind::Terminal { end: a, .. }, FdKind::Terminal { end: b, .. }) => a == b,
+            _ => false,
+        })
+    }
+
+    /// The lock that process `p` waits for by way of a descriptor.
+    pub fn waited_file_lock(&self, p: usize, fd: i32) -> Option<WaitedLock> {
+        let process = self.process(p)?;
+        let mut waiting = process.file_locks.iter().filter(|lock| lock.waiting);
+        let file = match self.index.get(p)?.fds.get(&fd).map(|fd| &fd.kind) {
+            Some(FdKind::File { dev, inode, .. }) => Some((*dev, *inode)),
+            _ => None,
+        };
+        let same = |lock: &&FileLock| Some((lock.dev, lock.inode)) == file;
+        // Some file systems number their devices otherwise for the one than for the other.
+        let told = waiting.clone().find(same).or_else(|| waiting.next());
+        match (told, file) {
+            (Some(lock), _) => Some(WaitedLock {
+                file: (lock.dev, lock.inode),
+                blocked_by: lock.blocked_by,
+            }),
+            // The kernel leaves out locks that an ended process took, and who waits for them.
+            (None, Some(file)) => Some(WaitedLock {
+                file,
+                blocked_by: None,
+            }),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether process `q` has the file open by way of which the same lock was taken.
+    pub fn has_lock(&self, q: usize, lock: &WaitedLock) -> bool {
+        self.locked_fds(q, lock).next().is_some()
+    }
+
+    fn locked_fds(&self, q: usize, lock: &WaitedLock) -> impl Iterator<Item = i32> {
+        let fds = self.process(q).map_or(&[][..], |process| &process.fds);
+        let file = lock.file;
+        let same = move |other: &FileLock| !other.waiting && (other.dev, other.inode) == file;
+        fds.iter()
+            .filter(move |fd| fd.locks.iter().any(same))
+            .map(|fd| fd.fd)
+    }
+
+    /// The thread of process `q` whose frames show where it took the lock.
+    pub fn file_lock_holder(&self, q: usize, lock: &WaitedLock) -> Option<Actor> {
+        let fds: Vec<i32> = self.locked_fds(q, lock).collect();
+        let process = self.process(q)?;
+        let holds = |thread: &Thread| thread.holds.iter().any(|hold| is_file_lock(hold, &fds));
+        let holder = process.threads.iter().position(holds)?;
+        Some(Actor::Thread(q, holder))
+    }
+
+    /// How an actor holds that lock.
+    pub fn file_lock_hold(&self, actor: Actor, lock: &WaitedLock) -> Option<&'s Hold> {
+        let fds: Vec<i32> = self.locked_fds(actor.process(), lock).collect();
+        let holds = || self.holds(actor).iter();
+        let sure = holds().find(|hold| hold.fd.is_some() && is_file_lock(hold, &fds));
+        sure.or_else(|| holds().find(|hold| is_file_lock(hold, &fds)))
     }
 
     fn add_shared(&mut self, p: usize, process: &'s Process) {
@@ -153,6 +247,12 @@ impl<'s> World<'s> {
                         users.push(p);
                     }
                 }
+                FdKind::Terminal { end: Some(end), .. } => {
+                    let users = self.terminals.entry(*end).or_default();
+                    if users.last() != Some(&p) {
+                        users.push(p);
+                    }
+                }
                 _ => {}
             }
         }
@@ -166,11 +266,28 @@ impl<'s> World<'s> {
         }
     }
 
-    /// Whether the process that `p` knows by this PID is there, and is some other process's child.
-    pub(crate) fn is_anothers_child(&self, p: usize, pid: u32) -> bool {
-        let own = self.process(p).map(|process| process.pid);
+    /// Whether a child was stopped by a signal, and not the whole family with the process asked for.
+    pub(crate) fn is_suspended(&self, p: usize) -> bool {
+        let stopped = |p: usize| {
+            let process = self.process(p);
+            process.is_some_and(|process| process.process_state == ProcessState::Stopped)
+        };
+        stopped(p) && !stopped(0)
+    }
+
+    /// The child that `p` knows by this PID, or its child's child: a fork server's are its asker's.
+    pub(crate) fn descendant(&self, p: usize, pid: u32) -> Option<usize> {
+        let index = self.index.get(p)?;
+        index.children.get(&pid).copied().or_else(|| {
+            let mut children = index.children.values();
+            children.find_map(|&q| self.index.get(q)?.children.get(&pid).copied())
+        })
+    }
+
+    /// Whether a process of this number is in the family.
+    pub(crate) fn is_seen(&self, pid: u32) -> bool {
         let mut all = self.snapshot.processes.iter();
-        all.any(|q| q.ns_pid.unwrap_or(q.pid) == pid && Some(q.parent) != own)
+        all.any(|q| q.ns_pid.unwrap_or(q.pid) == pid)
     }
 
     pub(crate) fn process(&self, p: usize) -> Option<&'s Process> {
@@ -259,6 +376,11 @@ impl<'s> World<'s> {
                 .is_none_or(|process| process.python.is_none())
             || !thread.frames.is_empty()
     }
+}
+
+/// Whether a hold is, or may be, that of a file lock taken by way of one of these descriptors.
+fn is_file_lock(hold: &Hold, fds: &[i32]) -> bool {
+    hold.kind == Kind::FileLock && hold.fd.is_none_or(|fd| fds.contains(&fd))
 }
 
 fn index_process(p: usize, process: &Process) -> Index<'_> {

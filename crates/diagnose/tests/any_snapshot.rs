@@ -121,6 +121,7 @@ fn holds(random: &mut Random) -> Vec<Hold> {
         .map(|_| Hold {
             kind: random.pick(&KINDS),
             address: random.address(),
+            fd: None,
             name: None,
             place: place(random),
             now: place(random),
@@ -309,6 +310,7 @@ fn thread(tid: u64, wait_for: u64, holds: u64) -> Thread {
     let lock = |address: u64| Hold {
         kind: Kind::Lock,
         address: Address(address),
+        fd: None,
         name: None,
         place: Place::default(),
         now: Place::default(),

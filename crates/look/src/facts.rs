@@ -3,6 +3,7 @@
 use crate::opened::Opened;
 use crate::{Options, waits};
 use cpython::read::{KernelThread, Reading};
+use process::fds::End;
 use process::hold::Hold;
 use process::{Mapping, Maps, ProcError, ProcStatus, proc};
 use snapshot::{Address, FdKind, Process, ProcessState, Snapshot, SyncState, Thread, ThreadState};
@@ -259,7 +260,7 @@ fn is_private_lock(state: &SyncState) -> bool {
 
 /// Finds out which pipes and sockets that somebody waits for are open in processes outside of the snapshot too.
 pub(crate) fn shared_outside(snapshot: &mut Snapshot) {
-    let mut inodes = HashSet::new();
+    let mut ends = HashSet::new();
     for process in &snapshot.processes {
         let kinds: HashMap<i32, &FdKind> = process.fds.iter().map(|fd| (fd.fd, &fd.kind)).collect();
         let threads = process
@@ -272,16 +273,19 @@ pub(crate) fn shared_outside(snapshot: &mut Snapshot) {
             .filter_map(|task| task.waits_for.as_ref());
         for fd in threads.chain(tasks).flat_map(|wait| &wait.fds) {
             match kinds.get(fd) {
-                Some(FdKind::Pipe { inode, .. }) => drop(inodes.insert(*inode)),
+                Some(FdKind::Pipe { inode, .. }) => ends.extend([End::Inode(*inode)]),
                 Some(FdKind::Socket {
                     connection: Some(c),
                     ..
-                }) => inodes.extend(c.peer_inode),
+                }) => ends.extend(c.peer_inode.map(End::Inode)),
+                Some(FdKind::Terminal { end: Some(end), .. }) => {
+                    ends.extend([End::Terminal(end.other())]);
+                }
                 _ => {}
             }
         }
     }
-    if inodes.is_empty() {
+    if ends.is_empty() {
         return;
     }
     let inside: HashSet<u32> = snapshot
@@ -289,17 +293,23 @@ pub(crate) fn shared_outside(snapshot: &mut Snapshot) {
         .iter()
         .map(|process| process.pid)
         .collect();
-    let holders = process::fds::who_has(&inodes, None, SEARCH_LIMIT);
+    let holders = process::fds::who_has(&ends, None, SEARCH_LIMIT);
     // Other users' processes can often not be asked; that one of them shares a pipe with this family is too rare
     // to give up every finding about pipes for it.
     let others = holders
         .found
         .iter()
         .filter(|holder| !inside.contains(&holder.pid) && holder.pid != std::process::id());
-    let outside: HashSet<u64> = others.map(|holder| holder.inode).collect();
+    let outside: HashSet<End> = others.map(|holder| holder.end).collect();
     if let Some(process) = snapshot.processes.first_mut() {
-        process.shared_outside = outside.into_iter().collect();
+        for end in outside {
+            match end {
+                End::Inode(inode) => process.shared_outside.push(inode),
+                End::Terminal(end) => process.terminals_outside.push(end),
+            }
+        }
         process.shared_outside.sort_unstable();
+        process.terminals_outside.sort_unstable();
     }
 }
 

@@ -138,8 +138,8 @@ impl Arch {
     }
 }
 
-/// Which of the four calls that can go on as `restart_syscall` has arguments like these. All have a
-/// time limit, or they would begin anew.
+/// Which of the four calls that can go on as `restart_syscall` has arguments like these. All but `poll`, which
+/// does so always (fs/select.c), have a time limit, or they would begin anew.
 fn resumed(args: [u64; 6]) -> Option<&'static str> {
     const WAIT: u64 = 0;
     const WAIT_BITSET: u64 = 9;
@@ -158,7 +158,7 @@ fn resumed(args: [u64; 6]) -> Option<&'static str> {
         Some("clock_nanosleep")
     } else if pointer(first) && pointer(second) {
         Some("nanosleep")
-    } else if (third as i32) >= 0 && second < 0x1000 {
+    } else if (third as i32) >= -1 && second < 0x1000 {
         Some("poll")
     } else {
         None
@@ -293,6 +293,7 @@ mod tests {
         assert_eq!(name([0x7000, 0x189, 0, 0x8000, 0, 0xffff_ffff]), "futex");
         assert_eq!(name([0x7000, 0x80, 2, 0x8000, 0, 0]), "futex");
         assert_eq!(name([0x7000, 2, 500, 0, 0, 0]), "poll");
+        assert_eq!(name([0x7000, 1, 0xffff_ffff, 1, 0, 0]), "poll");
         assert_eq!(name([1, 0, 0x7000, 0x8000, 0, 0]), "clock_nanosleep");
         assert_eq!(name([0x7000, 0x7000, 0, 0, 0, 0]), "nanosleep");
         assert_eq!(name([u64::MAX; 6]), "restart_syscall");

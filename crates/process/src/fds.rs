@@ -1,6 +1,7 @@
 //! Open descriptors: `/proc/PID/fd` and `/proc/PID/fdinfo`. Nothing of the target's is opened anew,
 //! as opening a pipe's end or a device would be seen by others.
 
+use crate::locks;
 use crate::proc::{ProcError, processes};
 use crate::sockets::Sockets;
 use crate::text;
@@ -8,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::libc;
 use nix::sys::stat::{Mode, SFlag};
-use snapshot::{Fd, FdKind};
+use snapshot::{Fd, FdKind, FileLock, TerminalEnd};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
@@ -23,6 +24,8 @@ const FDS_MAX: usize = 65_536;
 /// Most pipes asked for what is queued in them.
 const PIPES_ASKED_MAX: usize = 256;
 const INFO_BYTES_MAX: usize = 16 * 1024;
+/// Most locks listed of one descriptor.
+const LOCKS_MAX: usize = 64;
 /// Most descriptors listed that one epoll descriptor watches.
 const WATCHES_MAX: usize = 4096;
 
@@ -52,15 +55,24 @@ pub fn read(pid: u32) -> Result<Vec<Fd>, ProcError> {
     Ok(fds)
 }
 
-/// Somebody who has a pipe or socket open.
+/// What somebody may have open too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// A pipe or socket with this inode.
+    Inode(u64),
+    /// This end of a pseudo terminal.
+    Terminal(TerminalEnd),
+}
+
+/// Somebody who has a pipe, socket or terminal open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
     /// The process.
     pub pid: u32,
     /// Its descriptor.
     pub fd: i32,
-    /// The inode that was asked for.
-    pub inode: u64,
+    /// What was asked for.
+    pub end: End,
     /// Whether it was opened for reading.
     pub readable: bool,
     /// Whether it was opened for writing.
@@ -77,9 +89,8 @@ pub struct Holders {
     pub complete: bool,
 }
 
-/// Which processes have a pipe or socket with one of these inodes open: of `pids`, or of all
-/// processes when that is `None`.
-pub fn who_has(inodes: &HashSet<u64>, pids: Option<&[u32]>, limit: Duration) -> Holders {
+/// Which processes have one of these open: of `pids`, or of all processes when that is `None`.
+pub fn who_has(ends: &HashSet<End>, pids: Option<&[u32]>, limit: Duration) -> Holders {
     let began = Instant::now();
     let all;
     let (pids, mut complete) = match pids {
@@ -97,7 +108,7 @@ pub fn who_has(inodes: &HashSet<u64>, pids: Option<&[u32]>, limit: Duration) -> 
             complete = false;
             break;
         }
-        complete &= match holders_in(pid, inodes, &mut found) {
+        complete &= match holders_in(pid, ends, &mut found) {
             Ok(()) | Err(ProcError::Gone(_)) => true,
             Err(_) => false,
         };
@@ -105,20 +116,25 @@ pub fn who_has(inodes: &HashSet<u64>, pids: Option<&[u32]>, limit: Duration) -> 
     Holders { found, complete }
 }
 
-fn holders_in(pid: u32, inodes: &HashSet<u64>, found: &mut Vec<Holder>) -> Result<(), ProcError> {
+fn holders_in(pid: u32, ends: &HashSet<End>, found: &mut Vec<Holder>) -> Result<(), ProcError> {
     let directory = FdDirectory::open(pid)?;
     for fd in directory.numbers()? {
-        let inode = directory.link(fd).and_then(|link| {
-            numbered(link.as_bytes(), b"pipe").or(numbered(link.as_bytes(), b"socket"))
+        let end = directory.link(fd).and_then(|link| {
+            let link = link.as_bytes();
+            let inode = numbered(link, b"pipe").or(numbered(link, b"socket"));
+            let terminal = || terminal_end(link, || directory.info(fd).terminal);
+            inode
+                .map(End::Inode)
+                .or_else(|| terminal().map(End::Terminal))
         });
-        let Some(inode) = inode.filter(|inode| inodes.contains(inode)) else {
+        let Some(end) = end.filter(|end| ends.contains(end)) else {
             continue;
         };
         let info = directory.info(fd);
         found.push(Holder {
             pid,
             fd,
-            inode,
+            end,
             readable: info.readable,
             writable: info.writable,
         });
@@ -140,6 +156,9 @@ struct Info {
     writable: bool,
     /// What an epoll descriptor watches, or the process of a pidfd.
     watches: Vec<i32>,
+    /// Of a pseudo terminal's master: the terminal's number.
+    terminal: Option<u32>,
+    locks: Vec<FileLock>,
 }
 
 impl FdDirectory {
@@ -186,13 +205,14 @@ impl FdDirectory {
         let info = self.info(fd);
         Some(Fd {
             fd,
-            kind: self.kind(fd, link, info.watches),
+            kind: self.kind(fd, link, info.watches, info.terminal),
             readable: info.readable,
             writable: info.writable,
+            locks: info.locks,
         })
     }
 
-    fn kind(&self, fd: i32, link: OsString, watches: Vec<i32>) -> FdKind {
+    fn kind(&self, fd: i32, link: OsString, watches: Vec<i32>, terminal: Option<u32>) -> FdKind {
         let bytes = link.as_bytes();
         if let Some(inode) = numbered(bytes, b"pipe") {
             return FdKind::Pipe {
@@ -221,14 +241,15 @@ impl FdDirectory {
             };
         };
         let kind = SFlag::from_bits_truncate(metadata.mode()) & SFlag::S_IFMT;
-        let terminal = bytes.starts_with(b"/dev/pts/") || bytes.starts_with(b"/dev/tty");
+        let end = terminal_end(bytes, || terminal);
+        let terminal = end.is_some() || bytes.starts_with(b"/dev/tty");
         match kind {
             SFlag::S_IFIFO => FdKind::Pipe {
                 inode: metadata.ino(),
                 queued: None,
             },
             SFlag::S_IFCHR if terminal || bytes == b"/dev/console" => {
-                FdKind::Terminal { path: text }
+                FdKind::Terminal { path: text, end }
             }
             _ => FdKind::File {
                 path: text,
@@ -237,6 +258,17 @@ impl FdDirectory {
             },
         }
     }
+}
+
+/// The end of a pseudo terminal that a link names; `number` is what `fdinfo` says of a master, whose path does not tell.
+fn terminal_end(link: &[u8], number: impl FnOnce() -> Option<u32>) -> Option<TerminalEnd> {
+    let master = matches!(link, b"/dev/ptmx" | b"/dev/pts/ptmx");
+    let index = if master {
+        number()?
+    } else {
+        u32::try_from(text::decimal(link.strip_prefix(b"/dev/pts/")?)?).ok()?
+    };
+    Some(TerminalEnd { index, master })
 }
 
 /// The number in `pipe:[123]`.
@@ -264,6 +296,14 @@ fn parse_info(content: &[u8]) -> Info {
                 if let (Some(fd), true) = (watched, info.watches.len() < WATCHES_MAX) {
                     info.watches.push(fd);
                 }
+            }
+            b"tty-index" => {
+                let number = text::decimal(value.trim_ascii());
+                info.terminal = number.and_then(|number| u32::try_from(number).ok());
+            }
+            b"lock" if info.locks.len() < LOCKS_MAX => {
+                let line = text::split(value, b':').map(|(_, line)| line);
+                info.locks.extend(line.and_then(locks::parse_own));
             }
             _ => {}
         }
@@ -351,6 +391,14 @@ mod tests {
         let info = parse_info(b"flags:\t010000001\nPid:\t-1\n:\n");
         assert!(!info.readable && !info.writable && info.watches.is_empty());
         assert!(parse_info(b"flags:\t0100001\n").writable);
+        let info =
+            parse_info(b"tty-index:\t7\nlock:\t1: FLOCK  ADVISORY  WRITE 41 00:2d:13 0 EOF\n");
+        assert_eq!((info.terminal, info.locks.len()), (Some(7), 1));
+        assert_eq!(info.locks[0].inode, 13);
+        let end = |index, master| Some(TerminalEnd { index, master });
+        assert_eq!(terminal_end(b"/dev/pts/3", || None), end(3, false));
+        assert_eq!(terminal_end(b"/dev/ptmx", || Some(4)), end(4, true));
+        assert_eq!(terminal_end(b"/dev/tty", || Some(4)), None);
         assert_eq!(parse_info(b"\xff\n"), Info::default());
     }
 }

@@ -62,6 +62,11 @@ fn parse(content: &[u8]) -> Vec<Locked> {
     locks
 }
 
+/// The lock that a line of `/proc/PID/fdinfo/FD` tells of, without its number.
+pub(crate) fn parse_own(line: &[u8]) -> Option<FileLock> {
+    Some(parse_lock(line)?.lock)
+}
+
 /// `POSIX  ADVISORY  WRITE 812 fe:00:1234 0 EOF`.
 fn parse_lock(line: &[u8]) -> Option<Locked> {
     let mut fields = text::fields(line);

@@ -58,7 +58,7 @@ fn both_ends_of_a_pipe_are_found() {
     let own = std::process::id();
     let asked = [pid, own];
     let holders = fds::who_has(
-        &HashSet::from([inode]),
+        &HashSet::from([fds::End::Inode(inode)]),
         Some(&asked),
         Duration::from_secs(5),
     );

@@ -18,7 +18,7 @@ pub use address::Address;
 pub use object::{ENDERS, Effect, FutureState, LoopSource, SharedKey, SyncObject, SyncState};
 pub use os::{
     Child, ChildState, Connection, Fd, FdKind, FileLock, OsThread, ProcessState, SocketState,
-    Syscall,
+    Syscall, TerminalEnd,
 };
 pub use python::{
     Ended, Frame, GilState, Local, Origin, Process, Task, TaskState, Thread, ThreadState,

@@ -63,6 +63,9 @@ pub struct Fd {
     /// Whether it was opened for writing.
     #[serde(default)]
     pub writable: bool,
+    /// The file locks that were taken by way of it, or of a descriptor that it is a copy of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<FileLock>,
 }
 
 /// What a descriptor refers to.
@@ -94,8 +97,11 @@ pub enum FdKind {
     },
     /// A terminal.
     Terminal {
-        /// The path, for instance `/dev/pts/3`.
+        /// The path, for instance `/dev/pts/3`; `/dev/ptmx` for a pseudo terminal's master.
         path: String,
+        /// Which end of which pseudo terminal it is, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end: Option<TerminalEnd>,
     },
     /// epoll, eventfd, timerfd, signalfd, inotify, pidfd, memfd and the like.
     Other {
@@ -105,6 +111,25 @@ pub enum FdKind {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         watches: Vec<i32>,
     },
+}
+
+/// An end of a pseudo terminal (pty(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TerminalEnd {
+    /// The terminal's number: 3 for `/dev/pts/3`.
+    pub index: u32,
+    /// Whether it is the end of whoever plays the user.
+    pub master: bool,
+}
+
+impl TerminalEnd {
+    /// The other end of the same terminal.
+    pub fn other(self) -> TerminalEnd {
+        TerminalEnd {
+            master: !self.master,
+            ..self
+        }
+    }
 }
 
 /// A socket's two ends.

@@ -1,7 +1,8 @@
 //! The Python side of a process: threads, frames, values, tasks.
 
 use crate::{
-    Address, Child, Effect, Fd, FileLock, Hold, OsThread, Place, ProcessState, SyncObject, Wait,
+    Address, Child, Effect, Fd, FileLock, Hold, OsThread, Place, ProcessState, SyncObject,
+    TerminalEnd, Wait,
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,9 @@ pub struct Process {
     /// open too: that one may write, read or close. Filled by whoever assembles the snapshot.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shared_outside: Vec<u64>,
+    /// The same of pseudo terminals' ends.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub terminals_outside: Vec<TerminalEnd>,
     /// Children, also those that are not Python.
     pub children: Vec<Child>,
     /// Python-level signal handlers in force: signal number and function; 0 and nothing where only their existence is known.

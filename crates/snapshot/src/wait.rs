@@ -190,8 +190,11 @@ pub struct Wait {
 pub struct Hold {
     /// What it is.
     pub kind: Kind,
-    /// The object held.
+    /// The object held; of a file lock the file object or number that it was taken by.
     pub address: Address,
+    /// Of a file lock: the descriptor, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fd: Option<i32>,
     /// The expression in the program that names it, where one is found.
     pub name: Option<String>,
     /// Where it was taken: the `with` or the `acquire`.

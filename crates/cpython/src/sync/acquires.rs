@@ -29,7 +29,7 @@ impl Insight<'_> {
     /// What the frame has taken and, as far as its code tells, not given back.
     pub(super) fn acquired(&self, frame: &RawFrame) -> Vec<Acquired> {
         let code = &frame.code;
-        if !frame.complete || !self.may_acquire(code) {
+        if !frame.complete || !self.calls(code).acquire {
             return Vec::new();
         }
         let Some((analysis, moment)) = self.moment(frame) else {
@@ -61,18 +61,28 @@ impl Insight<'_> {
     }
 
     /// A quick look that spares most functions the interpretation.
-    fn may_acquire(&self, code: &CodeInfo) -> bool {
-        *code.understood.may_acquire.get_or_init(|| {
-            let mut names =
-                (0..NAMES_MAX).map_while(|index| code.name_at(&self.reader, index).ok());
-            names.any(|name| {
-                matches!(
-                    &*name,
-                    "acquire" | "acquire_lock" | "__enter__" | "enter_context"
-                )
+    pub(super) fn calls(&self, code: &CodeInfo) -> Calls {
+        *code.understood.calls.get_or_init(|| {
+            let names = (0..NAMES_MAX).map_while(|index| code.name_at(&self.reader, index).ok());
+            names.fold(Calls::default(), |calls, name| Calls {
+                acquire: calls.acquire
+                    || matches!(
+                        &*name,
+                        "acquire" | "acquire_lock" | "__enter__" | "enter_context"
+                    ),
+                file_lock: calls.file_lock || matches!(&*name, "flock" | "lockf"),
             })
         })
     }
+}
+
+/// Which of the calls looked for a function may make, by the names in its code.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Calls {
+    /// A lock's `acquire`, or its like.
+    pub acquire: bool,
+    /// `fcntl.flock` or `lockf`.
+    pub file_lock: bool,
 }
 
 impl Holder<'_> {

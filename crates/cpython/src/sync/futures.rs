@@ -32,6 +32,7 @@ pub(super) fn add_running(inspection: &Inspection<'_>, threads: &mut [ThreadSync
         sync.holds.push(Hold {
             kind: Kind::Future,
             address: future,
+            fd: None,
             name: None,
             place: submitted.map_or_else(
                 || now.clone(),

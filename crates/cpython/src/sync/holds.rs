@@ -60,6 +60,7 @@ impl Holder<'_> {
                 self.block(frame, depth, block, within, &mut holds);
             }
             self.acquired(frame, within, of_frame, &mut holds);
+            self.file_locks(frame, &mut holds);
         }
         holds
     }
@@ -167,6 +168,7 @@ impl Holder<'_> {
         holds.push(Hold {
             kind,
             address,
+            fd: None,
             name,
             place: managed.place.clone(),
             now: self.now.clone(),

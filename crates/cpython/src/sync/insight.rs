@@ -1,5 +1,6 @@
 //! What a frame is in the middle of: the call in flight, the `with` blocks in force, told by its bytecode.
 
+use super::acquires::Calls;
 use super::callable::{Callable, callable};
 use crate::bytecode::{
     Analysis, Arguments, Callee, CodeView, ExitSlot, FrameBlock, InFlight, Moment, Names, Phase,
@@ -33,7 +34,7 @@ pub(super) struct Insight<'a> {
 pub struct Understood {
     analysis: OnceCell<Option<Rc<RefCell<Analysis>>>>,
     has_with: OnceCell<bool>,
-    pub(super) may_acquire: OnceCell<bool>,
+    pub(super) calls: OnceCell<Calls>,
 }
 
 /// A call that a frame is in the middle of.

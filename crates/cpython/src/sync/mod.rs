@@ -10,6 +10,7 @@ mod blocked;
 mod callable;
 mod callees;
 mod ended;
+mod files;
 mod forms;
 mod futures;
 mod holds;

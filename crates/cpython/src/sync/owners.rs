@@ -47,6 +47,7 @@ pub(super) fn add(inspection: &Inspection<'_>, threads: &mut [ThreadSync]) {
             sync.holds.push(Hold {
                 kind,
                 address: lock,
+                fd: None,
                 name: match kind {
                     Kind::ModuleLock => text(reader, lock, "name"),
                     _ => taken
@@ -122,6 +123,7 @@ fn add_native(inspection: &Inspection<'_>, mutex: Address, threads: &mut [Thread
         sync.holds.push(Hold {
             kind: Kind::NativeMutex,
             address: mutex,
+            fd: None,
             name: None,
             place: now.clone(),
             now,

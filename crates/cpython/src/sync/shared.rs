@@ -44,6 +44,7 @@ pub(super) fn add(inspection: &Inspection<'_>, threads: &mut [ThreadSync]) -> Ve
             sync.holds.push(Hold {
                 kind,
                 address: lock,
+                fd: None,
                 name: None,
                 place: now.clone(),
                 now,

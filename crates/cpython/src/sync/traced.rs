@@ -184,6 +184,7 @@ fn claim(
         hold: Hold {
             kind: *kind,
             address: lock,
+            fd: None,
             name: None,
             place: place.clone(),
             now: now.clone(),
