@@ -123,6 +123,7 @@ fn suspended_finding(
         knot: &waiters,
         several: true,
         pool: false,
+        overslept: false,
     };
     Some(Finding {
         kind: root.kind,
