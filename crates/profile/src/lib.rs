@@ -4,7 +4,7 @@
 //!   when. It knows neither how samples are taken nor any interpreter's inside.
 //! - [`Builder`] puts one together, sample by sample, in memory bounded by the number of distinct stacks, not by
 //!   time.
-//! - [`write`] and [`read`] know the [`Format`]s, one file of this crate each; [`diff`] compares two profiles.
+//! - [`write()`] and [`read()`] know the [`Format`]s, one file of this crate each; [`diff()`] compares two profiles.
 //!
 //! Invariants: a stack's parent comes before it; every index in a [`Profile`] that [`Profile::check`] has accepted
 //! is within its table; what was dropped or thinned out is counted in [`About`]. No system call, no output: formats
