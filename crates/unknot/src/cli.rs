@@ -44,6 +44,9 @@ Examples:
     /// Record where a program spends its time, or waits
     #[command(after_help = crate::record::HELP)]
     Record(crate::record::RecordArgs),
+    /// Watch where a program's threads are, live
+    #[command(after_help = crate::top::HELP)]
+    Top(crate::top::TopArgs),
     /// Write a recording in another format
     #[command(after_help = crate::convert::HELP)]
     Convert(crate::convert::ConvertArgs),
@@ -166,6 +169,7 @@ impl Command {
             Command::Why(args) => Some(&args.target.target),
             Command::Dump(args) => Some(&args.target.target),
             Command::Record(args) => Some(&args.target.target),
+            Command::Top(args) => Some(&args.target.target),
             Command::Ps(_) | Command::Convert(_) | Command::Diff(_) => None,
         }
     }

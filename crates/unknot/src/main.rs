@@ -12,6 +12,7 @@ mod ps;
 mod record;
 mod sources;
 mod target;
+mod top;
 mod view;
 mod watch;
 mod why;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Dump(args) => dump::run(&args, escaped),
         Command::Ps(args) => ps::run(&args),
         Command::Record(args) => record::run(&args, escaped),
+        Command::Top(args) => top::run(&args, escaped),
         Command::Convert(args) => convert::run(&args),
         Command::Diff(args) => diff::run(&args),
     };

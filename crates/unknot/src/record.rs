@@ -110,7 +110,21 @@ pub enum Grain {
     Instruction,
 }
 
-fn rate(text: &str) -> Result<Rate, String> {
+impl Rate {
+    /// The mean time between two sweeps; zero for as short as possible.
+    pub fn interval(self) -> Duration {
+        match self {
+            Rate::Max => Duration::ZERO,
+            Rate::Hz(hz) => Duration::from_secs_f64(1.0 / hz),
+        }
+    }
+}
+
+/// A rate as it is typed.
+///
+/// # Errors
+/// Says what can be typed.
+pub fn rate(text: &str) -> Result<Rate, String> {
     match text.parse::<f64>() {
         _ if text == "max" => Ok(Rate::Max),
         Ok(hz) if hz.is_finite() && (0.001..=RATE_MAX_HZ).contains(&hz) => Ok(Rate::Hz(hz)),
@@ -157,8 +171,8 @@ pub fn run(args: &RecordArgs, escaped: bool) -> anyhow::Result<u8> {
         output::check(path)?;
     }
     let mut session = match target {
-        Target::Pid(pid) => Session::of_process(pid, args)?,
-        Target::Command(words) => Session::of_command(&words, args)?,
+        Target::Pid(pid) => Session::of_process(pid, options(args))?,
+        Target::Command(words) => Session::of_command(&words, options(args))?,
         Target::Core(_) => {
             let advice = "give the PID of a process that runs, or a command";
             return Err(Failure::usage("a core file does not run", advice).into());
@@ -172,33 +186,50 @@ pub fn run(args: &RecordArgs, escaped: bool) -> anyhow::Result<u8> {
             path
         }
     };
+    session.progress = Some(Progress::new(args.duration));
     session.record(args)?;
-    let command = session.command.take();
-    session.write(args, format, &path)?;
+    let Session {
+        recorder,
+        schedule,
+        command,
+        ..
+    } = session;
+    write(recorder, &schedule, args, format, &path)?;
     // A command goes on to its end when the time for recording is over.
     command.map_or(Ok(0), end_of)
 }
 
-/// One recording.
-struct Session {
+/// A recording that goes on: of a process, or of a command that was started for it.
+pub struct Session {
     pid: u32,
-    recorder: Recorder,
-    schedule: Schedule,
+    /// What is recorded.
+    pub recorder: Recorder,
+    /// When to sweep.
+    pub schedule: Schedule,
+    /// When it began.
+    pub began: Instant,
     command: Option<Launched>,
     interrupts: Option<Interrupts>,
-    progress: Progress,
-    began: Instant,
+    progress: Option<Progress>,
 }
 
 impl Session {
-    fn of_process(pid: u32, args: &RecordArgs) -> anyhow::Result<Session> {
-        let mut session = Session::new(pid, args);
+    /// Of a process.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_process(pid: u32, options: Options) -> anyhow::Result<Session> {
+        let mut session = Session::new(pid, options);
         session.recorder.open().map_err(told)?;
         session.interrupts = Some(Interrupts::new()?);
         Ok(session)
     }
 
-    fn of_command(words: &[std::ffi::OsString], args: &RecordArgs) -> anyhow::Result<Session> {
+    /// Of a command, which is started.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn of_command(words: &[std::ffi::OsString], options: Options) -> anyhow::Result<Session> {
         let command = launch::launch(words).map_err(|error| {
             let program = words.first().map(|word| word.to_string_lossy());
             let program = program.unwrap_or_default();
@@ -207,22 +238,29 @@ impl Session {
                 "check its name and that it may be executed",
             )
         })?;
-        let mut session = Session::new(command.pid(), args);
+        let mut session = Session::new(command.pid(), options);
         session.command = Some(command);
         Ok(session)
     }
 
-    fn new(pid: u32, args: &RecordArgs) -> Session {
-        let options = options(args);
+    fn new(pid: u32, options: Options) -> Session {
         Session {
             pid,
             recorder: Recorder::new(pid, options),
             schedule: Schedule::new(options.interval, seed()),
             command: None,
             interrupts: None,
-            progress: Progress::new(args.duration),
+            progress: None,
             began: Instant::now(),
         }
+    }
+
+    /// The command's exit code, once it has ended; 0 without a command.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn end(self) -> anyhow::Result<u8> {
+        self.command.map_or(Ok(0), end_of)
     }
 
     /// Sweeps until the time is over, the target has ended, or the user wants no more.
@@ -242,12 +280,17 @@ impl Session {
                 break;
             }
         }
-        self.progress.clear();
+        if let Some(progress) = &mut self.progress {
+            progress.clear();
+        }
         Ok(())
     }
 
     /// Waits, and looks after what else there is; whether the recording is over.
-    fn wait_until(&mut self, at: Instant, aside: &mut Instant) -> anyhow::Result<bool> {
+    ///
+    /// # Errors
+    /// When the command cannot be waited for.
+    pub fn wait_until(&mut self, at: Instant, aside: &mut Instant) -> anyhow::Result<bool> {
         loop {
             let now = Instant::now();
             if now >= *aside {
@@ -255,7 +298,9 @@ impl Session {
                 if self.is_over()? {
                     return Ok(true);
                 }
-                self.progress.draw(&self.recorder, self.began.elapsed());
+                if let Some(progress) = &mut self.progress {
+                    progress.draw(&self.recorder, self.began.elapsed());
+                }
             }
             let Some(left) = at.checked_duration_since(now).filter(|d| !d.is_zero()) else {
                 return Ok(false);
@@ -270,42 +315,44 @@ impl Session {
         }
         Ok(self.interrupts.as_mut().is_some_and(Interrupts::any))
     }
-
-    fn write(self, args: &RecordArgs, format: Format, path: &Path) -> anyhow::Result<()> {
-        let Session {
-            recorder, schedule, ..
-        } = self;
-        let (sweeps, counts) = (recorder.sweeps(), recorder.counts());
-        let mut profile = recorder.finish(schedule.late());
-        if matches!(format, Format::Html | Format::Heatmap | Format::Unknot) {
-            crate::sources::add(&mut profile);
-        }
-        output::write(path, |out| profile::write(&profile, format, out))?;
-        let duration_s = profile.about.duration_ns as f64 / 1e9;
-        let document = Document {
-            samples: profile.about.samples,
-            errors: profile.about.errors,
-            late: profile.about.late,
-            truncated: profile.about.truncated,
-            duration_s,
-            achieved_hz: sweeps as f64 / duration_s.max(1e-9),
-            sweeps,
-            stops: counts.stops,
-            stopped_us: u64::try_from(counts.stopped.as_micros()).unwrap_or(u64::MAX),
-            processes: profile.processes.len(),
-            file: path.to_string_lossy().into_owned(),
-            format,
-        };
-        if args.json {
-            return crate::print_json(&document);
-        }
-        if !output::is_standard(path) {
-            tell(&document, &profile, args);
-        }
-        Ok(())
-    }
 }
 
+fn write(
+    recorder: Recorder,
+    schedule: &Schedule,
+    args: &RecordArgs,
+    format: Format,
+    path: &Path,
+) -> anyhow::Result<()> {
+    let (sweeps, counts) = (recorder.sweeps(), recorder.counts());
+    let mut profile = recorder.finish(schedule.late());
+    if matches!(format, Format::Html | Format::Heatmap | Format::Unknot) {
+        crate::sources::add(&mut profile);
+    }
+    output::write(path, |out| profile::write(&profile, format, out))?;
+    let duration_s = profile.about.duration_ns as f64 / 1e9;
+    let document = Document {
+        samples: profile.about.samples,
+        errors: profile.about.errors,
+        late: profile.about.late,
+        truncated: profile.about.truncated,
+        duration_s,
+        achieved_hz: sweeps as f64 / duration_s.max(1e-9),
+        sweeps,
+        stops: counts.stops,
+        stopped_us: u64::try_from(counts.stopped.as_micros()).unwrap_or(u64::MAX),
+        processes: profile.processes.len(),
+        file: path.to_string_lossy().into_owned(),
+        format,
+    };
+    if args.json {
+        return crate::print_json(&document);
+    }
+    if !output::is_standard(path) {
+        tell(&document, &profile, args);
+    }
+    Ok(())
+}
 /// What came out, on standard error: the command's own output is not to be mixed with ours.
 fn tell(document: &Document, profile: &Profile, args: &RecordArgs) {
     let mut facts = vec![
@@ -352,10 +399,7 @@ fn tell(document: &Document, profile: &Profile, args: &RecordArgs) {
 
 fn options(args: &RecordArgs) -> Options {
     Options {
-        interval: match args.rate {
-            Rate::Max => Duration::ZERO,
-            Rate::Hz(hz) => Duration::from_secs_f64(1.0 / hz),
-        },
+        interval: args.rate.interval(),
         metric: match args.mode {
             Mode::Wall => Metric::Wall,
             Mode::Cpu => Metric::Cpu,

@@ -165,15 +165,17 @@ const SOURCE_BYTES_MAX: u64 = 4 << 20;
 impl Sources {
     /// Line `number` of `file`, without its ends; `None` where the file cannot be read here.
     pub fn line(&self, file: &str, number: u32) -> Option<String> {
+        Some(self.whole_line(file, number)?.trim().to_owned())
+    }
+
+    /// Line `number` of `file` with its indentation; `None` where the file cannot be read here.
+    pub fn whole_line(&self, file: &str, number: u32) -> Option<String> {
         let mut files = self.files.borrow_mut();
         let lines = files
             .entry(file.to_owned())
             .or_insert_with(|| read_lines(file));
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        lines
-            .as_ref()?
-            .get(index)
-            .map(|line| line.trim().to_owned())
+        lines.as_ref()?.get(index).cloned()
     }
 }
 
