@@ -1,6 +1,7 @@
 //! Who can reach what somebody waits for: needed to say that nobody can.
 
 use crate::opened::Opened;
+use cpython::frame::RawFrame;
 use cpython::greenlets;
 use cpython::reach::{Question, Reached, Root, reach};
 use cpython::read::{RawTask, Reading};
@@ -68,7 +69,7 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
         // What a queue's feeder sends, somebody else has to put first.
         let raw = raw.filter(|raw| !(thread.state == ThreadState::Idle && raw.is_feeder()));
         roots.push(Root {
-            frames: raw.map(RawThread::own_frames).unwrap_or_default(),
+            frames: beyond_loop(raw.map(RawThread::own_frames).unwrap_or_default()),
             extra: &[],
         });
     }
@@ -155,6 +156,18 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
     process.reach_complete = !incomplete;
 }
 
+/// The frames around those by which a thread sleeps in its event loop: what the loop does is told by its tasks and callbacks.
+fn beyond_loop(frames: &[RawFrame]) -> &[RawFrame] {
+    let of_loop = |frame: &RawFrame| {
+        let file: &str = &frame.code.file;
+        file.ends_with("/selectors.py") || file.contains("/asyncio/")
+    };
+    let own = frames.iter().position(|frame| !of_loop(frame));
+    frames
+        .get(own.unwrap_or(frames.len())..)
+        .unwrap_or_default()
+}
+
 /// What somebody waits for without an end and nobody holds by itself.
 fn targets(reading: &Reading) -> HashSet<Address> {
     let threads = reading
@@ -197,5 +210,13 @@ fn counts(wait: &Wait) -> bool {
                 | Kind::Descriptors
                 | Kind::Gil
                 | Kind::File
+                // Whose end or doing these waits are for is known without asking who reaches what.
+                | Kind::Pipe
+                | Kind::Socket
+                | Kind::Child
+                | Kind::Thread
+                | Kind::Task
+                | Kind::Executor
+                | Kind::FileLock
         )
 }

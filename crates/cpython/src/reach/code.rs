@@ -1,5 +1,6 @@
 //! What code can get hold of by name.
 
+use super::kind::Kind;
 use super::path::Label;
 use super::{Link, Links, World};
 use crate::code::CodeInfo;
@@ -74,7 +75,46 @@ pub(super) struct Namespace {
     pub entries: HashMap<Rc<str>, Address>,
     /// Not all entries were read.
     pub partial: bool,
+    /// It is of a module whose functions and classes lead to nothing but the library itself.
+    pub closed: bool,
 }
+
+/// Packages and modules of the library that keep none of a program's objects in their globals but where those are data: what
+/// their code names there is not followed into functions, classes and other modules. Their methods are, by the objects
+/// that have them.
+const CLOSED: [&str; 31] = [
+    "_collections_abc",
+    "_weakrefset",
+    "abc",
+    "ast",
+    "asyncio",
+    "collections",
+    "concurrent",
+    "contextlib",
+    "dis",
+    "enum",
+    "functools",
+    "heapq",
+    "importlib",
+    "inspect",
+    "linecache",
+    "opcode",
+    "os",
+    "posixpath",
+    "queue",
+    "re",
+    "selectors",
+    "socket",
+    "ssl",
+    "subprocess",
+    "threading",
+    "tokenize",
+    "traceback",
+    "types",
+    "typing",
+    "weakref",
+    "zipimport",
+];
 
 impl World<'_> {
     /// What the code at `code` names.
@@ -185,6 +225,8 @@ impl World<'_> {
             .entries
             .get("__name__")
             .and_then(|name| self.reader.string(*name, 256).ok());
+        let top = module.as_deref().and_then(|name| name.split('.').next());
+        found.closed = top.is_some_and(|top| CLOSED.contains(&top));
         for (of, names) in REGISTRIES {
             if module.as_deref() == Some(of) {
                 found.entries.retain(|name, _| !names.contains(&&**name));
@@ -205,6 +247,9 @@ impl World<'_> {
     ) {
         let namespace = self.namespace(globals);
         links.partial |= namespace.partial;
+        if namespace.closed {
+            return self.data_links(&namespace, used, function, links);
+        }
         let modules = self.modules();
         let builtins = modules
             .as_ref()
@@ -229,6 +274,30 @@ impl World<'_> {
                 .into_iter()
                 .flatten()
             {
+                let label = Label::Global(name.clone(), function.clone());
+                links.always.push(Link { label, to });
+            }
+        }
+    }
+
+    /// Of the globals of a closed module, those that are data.
+    fn data_links(
+        &mut self,
+        namespace: &Namespace,
+        used: &CodeUse,
+        function: &Rc<str>,
+        links: &mut Links,
+    ) {
+        for name in &used.names {
+            let Some(&to) = namespace.entries.get(name) else {
+                continue;
+            };
+            let code = matches!(
+                self.kind_of(to),
+                Kind::Module | Kind::Function | Kind::Class | Kind::Builtin
+            );
+            // That of asyncio, say: its handlers lead through all of logging, and to nothing that anybody waits for.
+            if !code && &**name != "logger" {
                 let label = Label::Global(name.clone(), function.clone());
                 links.always.push(Link { label, to });
             }
