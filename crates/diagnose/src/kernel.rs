@@ -62,6 +62,14 @@ impl Knots<'_, '_> {
         if world.shared_outside(&descriptor.kind) {
             return self.open(node);
         }
+        // A pidfd is ready when its process has ended.
+        if let FdKind::Other { link, watches } = &descriptor.kind
+            && link.contains("[pidfd]")
+            && let Some(pid) = watches.first()
+            && let Some(actor) = self.child(p, i64::from(*pid))
+        {
+            return self.need_actor(node, actor, Link::Reach);
+        }
         let others = match &descriptor.kind {
             FdKind::Pipe {
                 queued: Some(1..), ..
