@@ -1,6 +1,6 @@
 # A thread takes a lock, and returns early without releasing it.
-# EXPECT: orphaned-lock|no-waker
-# PLACE: second@w
+# EXPECT: orphaned-lock
+# EDGE: waiter=second@w for=Lock name=lock holder=ended
 import threading
 
 lock = threading.Lock()

@@ -6,7 +6,7 @@ use crate::report::{Finding, FindingKind, Party};
 use crate::roots::{Root, Stuck};
 use crate::words::{Story, Told, thing};
 use crate::world::Actor;
-use snapshot::{Certainty, Kind, Operation, Snapshot, ThreadState};
+use snapshot::{Certainty, Kind, Operation, Snapshot, ThreadState, Timeout};
 use std::collections::BTreeSet;
 
 /// How many followers' edges a finding tells; the rest wait in the same way.
@@ -77,11 +77,18 @@ pub(crate) fn finding(
             .iter()
             .any(|n| matches!(knots.gate_of.get(n), Some(Gate::Wakeup(..)))),
     };
-    let certainty = knot
-        .iter()
-        .map(|t| t.edge.certainty)
-        .max()
-        .unwrap_or(Certainty::Probable);
+    // That nobody alive can end a wait is as sure as the wait; who is gone may be a guess.
+    let of_waits = root.knot.iter().filter_map(|&a| knots.world.wait(a));
+    let sure = of_waits.map(|w| match w.timeout {
+        Timeout::Unknown => Certainty::Probable,
+        _ => w.certainty,
+    });
+    let of_edges = knot.iter().map(|t| t.edge.certainty).max();
+    let certainty = match root.kind {
+        FindingKind::NoWaker | FindingKind::OrphanedLock => sure.max().or(of_edges),
+        _ => of_edges,
+    };
+    let certainty = certainty.unwrap_or(Certainty::Probable);
     let places = knot.iter().chain(&followers).map(|t| t.edge.waiter.clone());
     let mut finding = Finding {
         kind: root.kind,

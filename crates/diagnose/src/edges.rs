@@ -244,6 +244,11 @@ pub(crate) fn edge(
             evidence = format!("{evidence}{join}{}", hold.evidence);
         }
     }
+    let gone = held_by.as_ref().is_some_and(|holder| holder.ended);
+    if let (true, Some(guess)) = (gone, kept.gate.as_ref().and_then(|g| gone::guess(world, g))) {
+        certainty = Certainty::Probable;
+        evidence = format!("{evidence}; {guess}");
+    }
     let waiter = party(world, actor, place);
     Some(Edge {
         waiter,

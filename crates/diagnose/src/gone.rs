@@ -26,7 +26,8 @@ pub(crate) fn holder(knots: &Knots<'_, '_>, waiter: Actor, gate: &Gate) -> Optio
             let task = failed_task(world, *p, *address);
             let child = || if shared { dead_child(world, *p) } else { None };
             task.or_else(child)
-                .or_else(|| failed_thread(world, *p))
+                .or_else(|| left_taken(world, *p, *address))
+                .or_else(|| ended_giver(world, *p, *address))
                 .or_else(|| dead_worker(world, *p, wait?.kind))
         }
         Gate::Descriptor { process, .. } => dead_child(world, *process),
@@ -118,9 +119,10 @@ fn ended_owner(world: &World<'_>, p: usize, address: Address) -> Option<Holder> 
     if let Some(ended) = by_ident {
         return Some(ended_thread(process, ended));
     }
-    failed_thread(world, p).or_else(|| match &process.ended[..] {
-        [one] => Some(ended_thread(process, one)),
-        [] => None,
+    let mut threads = process.ended.iter().filter(|ended| !ended.name.is_empty());
+    left_taken(world, p, address).or_else(|| match (threads.next(), threads.next()) {
+        (Some(one), None) => Some(ended_thread(process, one)),
+        (None, _) => None,
         _ => Some(Holder {
             ended: true,
             how: Some("ended".to_owned()),
@@ -139,24 +141,77 @@ fn ended_thread(process: &Process, ended: &Ended) -> Holder {
         party: Party {
             pid: Some(process.pid),
             tid: ended.native_id,
-            thread: Some(ended.name.clone()),
+            thread: (!ended.name.is_empty()).then(|| ended.name.clone()),
             task: None,
             place,
         },
         now: None,
         ended: true,
-        how: Some(ended.how.clone().unwrap_or_else(|| "finished".to_owned())),
+        how: Some(ended.how.clone().unwrap_or_else(|| "ended".to_owned())),
     }
 }
 
-/// A thread that an exception ended.
-fn failed_thread(world: &World<'_>, p: usize) -> Option<Holder> {
+/// The function that has left a lock or a permit taken, and the thread that ran it.
+fn left_taken(world: &World<'_>, p: usize, address: Address) -> Option<Holder> {
     let process = world.process(p)?;
-    let mut failed = process
-        .ended
-        .iter()
-        .filter(|e| e.how.as_deref().is_some_and(|h| h.starts_with("ended by")));
-    failed.next().map(|e| ended_thread(process, e))
+    let left = process.left.iter().find(|left| left.lock == address)?;
+    let thread = left.thread_object;
+    let ended = thread.and_then(|t| process.ended.iter().find(|e| e.thread_object == t));
+    let holder = match ended {
+        Some(ended) => ended_thread(process, ended),
+        None => Holder {
+            party: Party {
+                pid: Some(process.pid),
+                ..Party::default()
+            },
+            ended: true,
+            ..Holder::default()
+        },
+    };
+    Some(Holder {
+        party: Party {
+            place: left.place.clone(),
+            ..holder.party
+        },
+        how: Some(left.how.clone()),
+        ..holder
+    })
+}
+
+/// A thread or job that ended and would have given the object.
+fn ended_giver(world: &World<'_>, p: usize, address: Address) -> Option<Holder> {
+    let process = world.process(p)?;
+    let gives = || {
+        process
+            .ended
+            .iter()
+            .filter(|ended| ended.gives.contains(&address))
+    };
+    let failed = gives().find(|ended| ended.how.is_some());
+    let ended = failed.or_else(|| gives().next());
+    // A thread of which it is only known that an exception ended it.
+    let failed = || {
+        let failed = |e: &&Ended| e.how.as_deref().is_some_and(|h| h.starts_with("ended by"));
+        let mut known = process.ended.iter().filter(failed);
+        known.find(|e| e.gives.is_empty() && !e.name.is_empty())
+    };
+    let ended = ended.or_else(failed)?;
+    Some(ended_thread(process, ended))
+}
+
+/// How it is known who has left a lock taken, or would have given an object: a guess in either case.
+pub(crate) fn guess(world: &World<'_>, gate: &Gate) -> Option<String> {
+    let (Gate::Lock(p, address) | Gate::Object(p, address, _) | Gate::Future(p, address)) = gate
+    else {
+        return None;
+    };
+    let process = world.process(*p)?;
+    if let Some(left) = process.left.iter().find(|left| left.lock == *address) {
+        return Some(left.evidence.clone());
+    }
+    let gives = process.ended.iter().find(|e| e.gives.contains(address))?;
+    let function = &gives.target.as_ref()?.function;
+    Some(format!("the code of {function}() would have given it"))
 }
 
 /// A task that failed: one that could reach the object, else the only one whose exception nobody took.

@@ -131,6 +131,11 @@ impl Story<'_> {
                 ),
             },
             FindingKind::OrphanedLock => match first.edge.held_by.as_ref().and_then(|h| h.how.as_deref()) {
+                Some(how) if !how.starts_with("only in") && self.took(first).is_some() => format!(
+                    "{} and {} {how}, and never gave it back",
+                    self.took(first).unwrap_or_default(),
+                    copula(how)
+                ),
                 Some(how) if how.starts_with("only in the parent") => format!(
                     "the lock was taken when the process was forked, and the thread that would give it back is {how}"
                 ),
@@ -209,6 +214,9 @@ impl Story<'_> {
         let party = &holder.party;
         match (&party.thread, &party.task) {
             (None, None) if how.starts_with("only in") => format!("its holder is {how}"),
+            (None, None) if !party.place.function.is_empty() => {
+                format!("{}() {} {how}", party.place.function, copula(how))
+            }
             (None, None) if party.pid.is_some() => {
                 format!("process {} {} {how}", party.pid.unwrap_or(0), copula(how))
             }
@@ -218,6 +226,17 @@ impl Story<'_> {
             }
             _ => format!("{} {} {how}", self.who(party), copula(how)),
         }
+    }
+
+    /// `writer took it at cache.py:7`, of one who is gone, where the place is known.
+    fn took(&self, told: &Told) -> Option<String> {
+        let party = &told.edge.held_by.as_ref()?.party;
+        let place = spot(&party.place)?;
+        let who = match (&party.thread, &party.task) {
+            (None, None) => format!("{}()", party.place.function),
+            _ => self.who(party),
+        };
+        Some(format!("{who} took it at {place}"))
     }
 
     /// `A waits for B to end, and B waits for the lock x, which A holds`

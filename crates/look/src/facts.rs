@@ -63,6 +63,11 @@ pub(crate) fn take_registers(kernel: &mut Vec<KernelThread>, hold: &Hold) {
             continue;
         };
         thread.os.syscall = registers.syscall();
+        // It may have run when `/proc` was read and have gone to sleep since: a stop only leaves a call unfinished in which
+        // the thread waited.
+        if thread.os.syscall.is_some() && thread.os.state == 'R' {
+            thread.os.state = 'S';
+        }
         thread.os.pc = Some(registers.pc());
         thread.os.sp = Some(registers.sp());
     }

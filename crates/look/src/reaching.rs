@@ -6,6 +6,7 @@ use cpython::greenlets;
 use cpython::reach::{Question, Reached, Root, reach};
 use cpython::read::{RawTask, Reading};
 use cpython::signals;
+use cpython::sync::{Lonely, who_is_gone};
 use cpython::threads::RawThread;
 use snapshot::{
     Address, Effect, Kind, LoopSource, Process, SyncState, Task, Thread, ThreadState, Timeout, Wait,
@@ -143,7 +144,7 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
             .map(|object| Effect {
                 object: *object,
                 path: "a signal handler".to_owned(),
-                releases: true,
+                releases: false,
                 uses: None,
             })
             .collect();
@@ -154,6 +155,60 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
         .iter()
         .any(|interp| greenlets::in_use(&reader, interp));
     process.reach_complete = !incomplete;
+    let lonely = lonely(reading, &process.handlers_reach);
+    if let (false, Some(interpreter)) = (lonely.is_empty(), reading.raw.interpreters.first()) {
+        process.left = who_is_gone(&reader, interpreter, &lonely, &mut reading.ended);
+    }
+}
+
+/// What threads wait for without an end while nobody holds it, and nobody who may go on seems to reach it.
+fn lonely(reading: &Reading, by_handlers: &[Effect]) -> Vec<Lonely> {
+    let for_ever = |thread: &&Thread| {
+        let waits = thread.waits_for.as_ref();
+        thread.state == ThreadState::Waiting && waits.is_some_and(counts)
+    };
+    let (stuck, others): (Vec<&Thread>, Vec<&Thread>) = reading.threads.iter().partition(for_ever);
+    let holds = |object: Address| {
+        let held = reading.threads.iter().flat_map(|thread| &thread.holds);
+        let by_tasks = reading.tasks.iter().flat_map(|task| &task.holds);
+        held.chain(by_tasks)
+            .any(|hold| hold.address == object && !hold.given_up)
+    };
+    let reached: HashSet<Address> = others
+        .iter()
+        .flat_map(|thread| &thread.reaches)
+        .chain(reading.tasks.iter().flat_map(|task| &task.reaches))
+        .chain(by_handlers)
+        .map(|effect| effect.object)
+        .collect();
+    let mut lonely: Vec<Lonely> = Vec::new();
+    for wait in stuck.iter().filter_map(|thread| thread.waits_for.as_ref()) {
+        let Some(object) = wait.address else {
+            continue;
+        };
+        let given = matches!(
+            wait.kind,
+            Kind::Lock
+                | Kind::Condition
+                | Kind::Semaphore
+                | Kind::BoundedSemaphore
+                | Kind::Event
+                | Kind::Barrier
+                | Kind::Queue
+                | Kind::SimpleQueue
+                | Kind::Future
+        );
+        let known = lonely.iter().any(|lonely| lonely.object == object);
+        if given && !known && !reached.contains(&object) && !holds(object) {
+            lonely.push(Lonely {
+                object,
+                kind: wait.kind,
+                operation: wait.operation,
+                name: wait.name.clone(),
+            });
+        }
+    }
+    lonely
 }
 
 /// The frames around those by which a thread sleeps in its event loop: what the loop does is told by its tasks and callbacks.

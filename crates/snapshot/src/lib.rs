@@ -21,7 +21,7 @@ pub use os::{
     Syscall, TerminalEnd,
 };
 pub use python::{
-    Ended, Frame, GilState, Local, Origin, Process, Task, TaskState, Thread, ThreadState,
+    Ended, Frame, GilState, Left, Local, Origin, Process, Task, TaskState, Thread, ThreadState,
 };
 pub use wait::{Certainty, Hold, Kind, Operation, Place, Timeout, Wait};
 

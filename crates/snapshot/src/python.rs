@@ -1,8 +1,8 @@
 //! The Python side of a process: threads, frames, values, tasks.
 
 use crate::{
-    Address, Child, Effect, Fd, FileLock, Hold, OsThread, Place, ProcessState, SyncObject,
-    TerminalEnd, Wait,
+    Address, Certainty, Child, Effect, Fd, FileLock, Hold, OsThread, Place, ProcessState,
+    SyncObject, TerminalEnd, Wait,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,8 +39,11 @@ pub struct Process {
     pub tasks: Vec<Task>,
     /// Synchronisation objects that were met.
     pub objects: Vec<SyncObject>,
-    /// Threads that ended and are still referred to.
+    /// Threads that ended and are still referred to, and jobs that failed.
     pub ended: Vec<Ended>,
+    /// Locks that functions which are over have probably left taken; only looked for where somebody waits for such a lock.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Left>,
     /// Open descriptors, as far as they were looked at.
     pub fds: Vec<Fd>,
     /// Inodes of pipes and sockets that somebody here waits for and that a process which is not in the snapshot has
@@ -254,12 +257,12 @@ pub struct Task {
     pub reaches: Vec<Effect>,
 }
 
-/// A thread that has ended, as far as its Thread object still tells.
+/// A thread that has ended, as far as its Thread object still tells; or a job of a pool that has failed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
-    /// The Thread object.
+    /// The Thread object; of a job, its future.
     pub thread_object: Address,
-    /// Its name.
+    /// Its name; a job has none.
     pub name: String,
     /// Kernel thread id that it had, as the target numbers it.
     pub native_id: Option<u32>,
@@ -271,4 +274,26 @@ pub struct Ended {
     pub last: Option<Place>,
     /// How it ended, where that is known: `ended by KeyError('sku')`.
     pub how: Option<String>,
+    /// Of what is waited for: what its function would have given, as far as its code tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gives: Vec<Address>,
+}
+
+/// A lock, or a permit of a semaphore, that a function which is over has probably left taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// The lock.
+    pub lock: Address,
+    /// Where the function takes it.
+    #[serde(flatten)]
+    pub place: Place,
+    /// How the function ended: `finished`, `ended by an exception`.
+    pub how: String,
+    /// The Thread object of the ended thread that ran it, where that is known.
+    pub thread_object: Option<Address>,
+    /// How this was found out, a phrase.
+    pub evidence: String,
+    /// How sure it is.
+    #[serde(default)]
+    pub certainty: Certainty,
 }

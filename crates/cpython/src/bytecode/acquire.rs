@@ -231,14 +231,17 @@ impl Analysis {
 
     /// What the code has taken and given back when it is over, from its first instruction on.
     pub fn left_behind(&mut self, names: &dyn Names, callees: &dyn Callees) -> LeftBehind {
-        let context = Context::new(names, callees);
+        self.left(&Context::new(names, callees))
+    }
+
+    fn left(&mut self, context: &Context<'_>) -> LeftBehind {
         let returns: Vec<usize> = (0..self.instructions.len())
             .filter(|at| {
                 let op = self.instructions.get(*at).map(|at| at.op);
                 matches!(op, Some(Op::Return | Op::ReturnConst))
             })
             .collect();
-        let facts = self.facts_at(&returns, &context);
+        let facts = self.facts_at(&returns, context);
         let mut joined: BTreeMap<usize, Facts> = BTreeMap::new();
         for facts in facts.into_values() {
             merge(&mut joined, 0, facts);
@@ -254,6 +257,19 @@ impl Analysis {
     pub fn reads_arguments(&self, expression: ValueId, count: u32) -> bool {
         let reads = |value| matches!(value, Value::Local(slot) | Value::Cell(slot) if slot < count);
         self.mentions(expression, &reads)
+    }
+
+    /// Which of the methods named `calls` have been called, on which expressions, where the code returns.
+    pub fn called_at_each_return(&mut self, names: &dyn Names, calls: &[&str]) -> Vec<AcquireSite> {
+        let mut context = Context::new(names, &NoCallees);
+        context.known = Known {
+            acquire: indices_of(names, calls),
+            release: Vec::new(),
+            enter: Vec::new(),
+            file_lock: Vec::new(),
+            unlock: Vec::new(),
+        };
+        self.left(&context).taken
     }
 
     fn sites(&self, facts: Facts) -> Vec<AcquireSite> {

@@ -10,8 +10,9 @@ use super::scope::{Activation, Scope};
 use crate::bytecode::{
     AcquireSite, Analysis, CallEffect, CallSite, Callees, Subject, Taken, Value, ValueId,
 };
-use crate::code::{CodeInfo, LocalKind};
+use crate::code::{CodeInfo, LocalKind, LocalName};
 use crate::object::flags;
+use crate::reader::Reader;
 use snapshot::{Address, Origin, Place};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -308,7 +309,7 @@ impl<'a> Called<'a> {
             }
         }
         self.defaults(bound, code, first + positional, &mut locals);
-        self.outer_variables(bound, code, &mut locals);
+        locals.extend(Called::closure(reader, Some(bound.function), code));
         locals
     }
 
@@ -346,23 +347,25 @@ impl<'a> Called<'a> {
         }
     }
 
-    fn outer_variables(&self, bound: &Bound, code: &CodeInfo, locals: &mut HashMap<u32, Address>) {
-        let reader = &self.insight.reader;
-        let cells = reader
-            .get(bound.function, reader.layout.function.func_closure)
-            .and_then(|closure| reader.items(closure, ARGUMENTS_MAX))
+    /// The outer functions' variables that a function has, by slot.
+    pub(super) fn closure(
+        reader: &Reader<'_>,
+        function: Option<Address>,
+        code: &CodeInfo,
+    ) -> HashMap<u32, Address> {
+        let cells = function
+            .and_then(|function| {
+                let closure = reader.get(function, reader.layout.function.func_closure);
+                reader.items(closure.ok()?, ARGUMENTS_MAX).ok()
+            })
             .unwrap_or_default();
         let names = code.locals(reader).unwrap_or_default().iter();
         let free = names.filter(|local| local.kind == LocalKind::Free);
-        for (local, cell) in free.zip(cells) {
-            let content: Option<Address> = reader.get(cell, reader.layout.cell.ob_ref).ok();
-            if let (Some(content), Ok(slot)) = (
-                content.and_then(Address::non_null),
-                u32::try_from(local.slot),
-            ) {
-                locals.insert(slot, content);
-            }
-        }
+        let content = |(local, cell): (&LocalName, Address)| {
+            let content: Address = reader.get(cell, reader.layout.cell.ob_ref).ok()?;
+            Some((u32::try_from(local.slot).ok()?, content.non_null()?))
+        };
+        free.zip(cells).filter_map(content).collect()
     }
 }
 

@@ -58,6 +58,7 @@ fn of_state(reader: &Reader<'_>, thread: Address, state: &SyncState) -> Option<E
             target: target(reader, thread),
             last: None,
             how: None,
+            gives: Vec::new(),
         }),
         _ => None,
     }

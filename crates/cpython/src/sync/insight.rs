@@ -259,6 +259,22 @@ impl<'a> Insight<'a> {
         }
     }
 
+    /// The line of the `with` whose exit runs. CPython up to 3.9 counts that as the last line of the block, later as the `with`.
+    pub(super) fn line_of_exit(&self, frame: &RawFrame) -> Option<u32> {
+        use crate::bytecode::Value;
+        let (analysis, moment) = self.moment(frame)?;
+        let analysis = analysis.borrow();
+        let site = match analysis.in_flight(&moment)? {
+            InFlight::Exit(block) => block.site,
+            InFlight::Call { callable, .. } => match analysis.value(callable) {
+                Value::Exit { site, .. } => site,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        frame.code.line_at(site as usize)
+    }
+
     /// An expression that is a name or a path of names; what a call gave has none.
     pub(super) fn name_of(
         &self,

@@ -12,7 +12,9 @@ mod callees;
 mod ended;
 mod files;
 mod forms;
+mod functions;
 mod futures;
+mod gone;
 mod holds;
 mod insight;
 mod inspect;
@@ -30,6 +32,7 @@ mod shared;
 mod traced;
 mod waits;
 
+pub use gone::{Lonely, who_is_gone};
 pub use insight::Understood;
 pub use origin::Origins;
 

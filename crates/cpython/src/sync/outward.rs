@@ -80,7 +80,7 @@ pub(super) fn tell(
         name,
         place: frames
             .get(place_frame)
-            .map(|frame| insight.place(frame, None))
+            .map(|frame| insight.place(frame, insight.line_of_exit(frame)))
             .unwrap_or_default(),
         inner: inner.map(|frame| insight.place(frame, None)),
         any_of: found.any_of,
