@@ -50,7 +50,7 @@ pub(super) fn of_program(
             continue;
         };
         if list.is_program(namespace) {
-            list.namespace(namespace, namespace, true);
+            list.namespace(namespace, true);
         }
     }
     list.found
@@ -78,7 +78,7 @@ impl List<'_, '_> {
     }
 
     /// The functions in a module's or class's namespace.
-    fn namespace(&mut self, namespace: Address, globals: Address, is_module: bool) {
+    fn namespace(&mut self, namespace: Address, is_module: bool) {
         let reader = self.reader;
         for (_, value) in reader.dict_items(namespace, NAMES_MAX).unwrap_or_default() {
             if self.found.len() >= FUNCTIONS_MAX {
@@ -101,7 +101,7 @@ impl List<'_, '_> {
                     .type_info(value)
                     .is_ok_and(|class| class.made_in_python);
                 if let (Ok(dict), true) = (dict, made_here) {
-                    self.namespace(dict, globals, false);
+                    self.namespace(dict, false);
                 }
             }
         }

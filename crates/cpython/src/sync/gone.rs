@@ -176,7 +176,7 @@ impl Search<'_> {
                 }
                 let names = self.names(&code);
                 let called = |name: &&str| names.iter().any(|known| **known == **name);
-                if thing.remedies().iter().any(|remedy| called(&remedy)) {
+                if thing.remedies().iter().any(&called) {
                     return true;
                 }
                 let known = self.functions.iter().filter(|f| called(&&*f.code.name));
