@@ -86,7 +86,8 @@
 //!
 //! | situation | expected |
 //! |---|---|
-//! | loop | object `EventLoop { tid, ready, scheduled, watched, reaches }` for each running loop; `loop_tid`, `event_loop` on each task |
+//! | loop | object `EventLoop { tid, ready, scheduled, watched, reaches, sources }` for each running loop, `sources` with what each watched descriptor's callbacks reach; `loop_tid`, `event_loop` on each task |
+//! | something is due in a loop that sleeps | `ready` above 0 and the thread's select without an end; due tasks are `scheduled` and keep the wait that is over |
 //! | loop in its own select | thread `Idle`, `running_task: None`; wait {Descriptors, Select} or none |
 //! | a step of a task runs | `running_task` on the thread; the task is `Running`, without a wait of its own; what the step waits for is the thread's wait |
 //! | a task waits | wait on the task, `awaiting` = its `_fut_waiter` |
@@ -94,7 +95,7 @@
 //! | `await task` | wait {Task, Await, address: the awaited Task} |
 //! | gather, wait, shield, TaskGroup, `as_completed` | wait {Future or Task, Await, address: the outer future}; each child task or future has a `SyncObject { AsyncFuture, wakes: [outer future, or the task that waits] }` at its own address |
 //! | `asyncio.sleep` | wait {Timer, Sleep, timeout: Limited} |
-//! | a plain future | wait {Future, Await, address}; object `AsyncFuture { state, event_loop, follows }` |
+//! | a plain future | wait {Future, Await, address}; object `AsyncFuture { state, event_loop, follows, all }`, `all` where it needs every one of its wakers (gather, TaskGroup, `asyncio.wait` for all) |
 //! | `run_in_executor`, `to_thread` | the awaited `AsyncFuture` has `follows` = the `concurrent.futures.Future` |
 //! | `run_coroutine_threadsafe(c).result()` | wait {Future, Result} on the thread; `Future { event_loop }`, and once the task exists `wakes: [that Future]` at the task's address |
 //! | streams | wait {Socket or Pipe, Read/Write, fds} on the task; unknown transports: kind `Awaitable`, `watched` filled |
