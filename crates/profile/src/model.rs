@@ -69,6 +69,19 @@ pub enum State {
     Idle,
 }
 
+impl State {
+    /// Its name, as the stored form has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Native => "native",
+            State::Gil => "gil",
+            State::Waiting => "waiting",
+            State::Idle => "idle",
+        }
+    }
+}
+
 /// About a recording as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

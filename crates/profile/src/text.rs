@@ -57,17 +57,6 @@ pub fn state_label(state: State) -> &'static str {
     }
 }
 
-/// A state as the stored form has it.
-pub fn state_name(state: State) -> &'static str {
-    match state {
-        State::Running => "running",
-        State::Native => "native",
-        State::Gil => "gil",
-        State::Waiting => "waiting",
-        State::Idle => "idle",
-    }
-}
-
 /// A kind of frame as the stored form has it.
 pub fn kind_name(kind: FrameKind) -> &'static str {
     match kind {

@@ -1,7 +1,8 @@
 //! What waiting threads wait for, as frames: so that time off the CPU says why.
 
+use crate::python::special;
 use look::{Eye, LookError, Options, Source};
-use profile::{Builder, FrameId, FrameKind, Function};
+use profile::{Builder, FrameId, FrameKind};
 use rustc_hash::FxHashMap;
 use snapshot::{Kind, Operation, Process, Thread, ThreadState};
 use std::path::Path;
@@ -70,7 +71,7 @@ impl Explainer {
             return Ok(FxHashMap::default());
         };
         let mut explained = |thread: &Thread| Explained {
-            frame: text(process, thread).map(|text| frame(&text, builder)),
+            frame: text(process, thread).map(|text| special(&text, FrameKind::Wait, builder)),
             idle: thread.state == ThreadState::Idle,
         };
         Ok(process
@@ -79,21 +80,6 @@ impl Explainer {
             .map(|thread| (thread.tid, explained(thread)))
             .collect())
     }
-}
-
-fn frame(text: &str, builder: &mut Builder) -> FrameId {
-    let name = builder.string(text);
-    let function = builder.function(Function {
-        name,
-        file: 0,
-        first_line: 0,
-        kind: FrameKind::Wait,
-    });
-    builder.frame(profile::Frame {
-        function,
-        line: 0,
-        instruction: None,
-    })
 }
 
 /// What a thread waits for and who has it, in words.

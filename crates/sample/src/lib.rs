@@ -17,6 +17,7 @@
 mod explain;
 mod member;
 mod places;
+mod python;
 mod recorder;
 mod schedule;
 mod thread;

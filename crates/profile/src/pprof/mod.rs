@@ -8,7 +8,6 @@ mod read;
 pub use read::{looks_like, read};
 
 use crate::protobuf::Message;
-use crate::text::state_name;
 use crate::{FrameKind, Metric, Profile, State, Total};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -160,7 +159,7 @@ fn sample<'a>(profile: &'a Profile, total: &Total, strings: &mut Strings<'a>) ->
             label("task", profile.text(task), 0);
         }
     }
-    label("state", state_name(total.state), 0);
+    label("state", total.state.name(), 0);
     sample
 }
 

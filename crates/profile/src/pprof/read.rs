@@ -3,7 +3,6 @@
 use super::{MAPPINGS, STATES};
 use crate::protobuf::{Fields, Value};
 use crate::read::{Interner, Weighted};
-use crate::text::state_name;
 use crate::{Format, FrameId, FrameKind, Metric, Profile, ReadError, State, Track, TrackId};
 use std::collections::HashMap;
 
@@ -369,7 +368,7 @@ impl<'a> Sample<'a> {
             "tid" | "thread id" | "thread_id" => self.tid = number,
             "task" | "task name" => self.task = text,
             "state" => {
-                let known = STATES.into_iter().find(|state| state_name(*state) == text);
+                let known = STATES.into_iter().find(|state| state.name() == text);
                 self.state = known.unwrap_or_default();
             }
             _ => {}

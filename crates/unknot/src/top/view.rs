@@ -258,7 +258,7 @@ fn draw_threads(frame: &mut Frame<'_>, view: &View, rows: &[&Row], window: &Wind
         TableRow::new(vec![
             Cell::from(number),
             Cell::from(harmless(&row.thread)),
-            Cell::from(Span::styled(word(row.state), view.state_style(row.state))),
+            Cell::from(Span::styled(row.state.name(), view.state_style(row.state))),
             Cell::from(percent(row.cpu)),
             Cell::from(percent(row.python)),
             Cell::from(percent(row.waits_for_gil)),
@@ -280,16 +280,6 @@ fn draw_threads(frame: &mut Frame<'_>, view: &View, rows: &[&Row], window: &Wind
         .row_highlight_style(chosen);
     let mut state = TableState::default().with_selected(Some(view.selected));
     frame.render_stateful_widget(table, area, &mut state);
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Running => "running",
-        State::Native => "native",
-        State::Gil => "gil",
-        State::Waiting => "waiting",
-        State::Idle => "idle",
-    }
 }
 
 fn place(function: &str, file: &str, line: u32) -> String {

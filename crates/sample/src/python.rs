@@ -1,0 +1,447 @@
+//! The interpreter in a process that is recorded: whose stack is read, and what is believed.
+
+use crate::Options;
+use crate::explain::{Explained, Explainer};
+use crate::member::{Counts, Fate, Tick};
+use crate::places::Places;
+use crate::thread::Thread;
+use cpython::runtime::Runtime;
+use cpython::sweep::{InterpreterNow, Outcome, Sweeper};
+use cpython::threads::{kernel_id, thread_names};
+use look::Opened;
+use process::gauge::Gauge;
+use process::hold::Hold;
+use process::{LiveMemory, ReadError};
+use profile::{
+    Builder, Frame, FrameId, FrameKind, Function, Metric, ProcessId, Sample, StackId, State, Track,
+};
+use rustc_hash::FxHashSet;
+use snapshot::Address;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How often the list of threads, their names and the code objects are looked at anew.
+const RENEW: Duration = Duration::from_millis(100);
+/// A torn stack is read again so often before its thread is stopped.
+const AGAIN_MAX: usize = 2;
+/// With shorter intervals the kernel is asked about each thread only so often.
+const ASK_EVERY: Duration = Duration::from_micros(900);
+/// What stands for the collector at work, and for a wait for the GIL.
+const GC_TEXT: &str = "garbage collection";
+const GIL_TEXT: &str = "waits for the GIL";
+
+/// The interpreter in a process, and what is known of its threads.
+#[derive(Debug)]
+pub(crate) struct Python {
+    pub opened: Opened,
+    sweeper: Sweeper,
+    /// One for each of the sweeper's.
+    threads: Vec<Thread>,
+    places: Places,
+    explainer: Explainer,
+    /// Ways of calls that the program is known to have: a caller's stack and a function.
+    known: FxHashSet<(Option<StackId>, u32)>,
+    renewed: Instant,
+    gc_frame: Option<FrameId>,
+    gil_frame: Option<FrameId>,
+}
+
+/// The threads of a process: how it numbers them itself, and unknot's number.
+fn kernel_ids(pid: u32) -> HashMap<u32, u32> {
+    let inside = process::ProcStatus::read(pid).is_ok_and(|status| status.ns_pids.len() > 1);
+    if inside {
+        return process::children::threads_inside(pid).unwrap_or_default();
+    }
+    let ids = process::proc::thread_ids(pid).unwrap_or_default();
+    ids.into_iter().map(|id| (id, id)).collect()
+}
+
+impl Python {
+    /// Nothing is read yet.
+    pub fn new(opened: Opened, sweeper: Sweeper) -> Python {
+        let explainer = Explainer::new(opened.pid);
+        Python {
+            opened,
+            sweeper,
+            threads: Vec::new(),
+            places: Places::default(),
+            explainer,
+            known: FxHashSet::default(),
+            renewed: Instant::now(),
+            gc_frame: None,
+            gil_frame: None,
+        }
+    }
+
+    /// Takes a sample of each thread.
+    pub fn sweep(
+        &mut self,
+        process: ProcessId,
+        tick: Tick,
+        options: &Options,
+        builder: &mut Builder,
+        counts: &mut Counts,
+    ) -> Fate {
+        let stale = self.threads.is_empty() || self.sweeper.list_changed();
+        if (stale || self.renewed.elapsed() >= RENEW) && self.renew(process, builder).is_err() {
+            return Fate::Ended;
+        }
+        let due = self.ask(tick, options);
+        self.explain(options, builder);
+        let Python {
+            opened, sweeper, ..
+        } = self;
+        if sweeper.copy(opened.memory.memory(), &due).is_err() {
+            return Fate::Ended;
+        }
+        let now: Vec<InterpreterNow> = sweeper.now().collect();
+        let mut due = due.into_iter().peekable();
+        for index in 0..self.threads.len() {
+            let read = due.next_if_eq(&index).is_some();
+            let fine = !read || self.settle(index, options, builder, counts);
+            if fine {
+                self.add(index, tick, &now, options, builder);
+            } else {
+                counts.errors += 1;
+            }
+        }
+        Fate::Lives
+    }
+
+    /// Which threads are to be read: those that may have run since the last sweep. With long intervals the kernel is
+    /// asked about each thread every time, and what has slept on is not read. With short ones it is asked about each
+    /// only so often, and all are read.
+    fn ask(&mut self, tick: Tick, options: &Options) -> Vec<usize> {
+        let sweeper = &mut self.sweeper;
+        let always = options.interval >= ASK_EVERY;
+        let every_ns = u64::try_from(ASK_EVERY.as_nanos()).unwrap_or(0);
+        let mut due = Vec::with_capacity(self.threads.len());
+        for (index, thread) in self.threads.iter_mut().enumerate() {
+            let asked = always || tick.at_ns >= thread.asked_ns.saturating_add(every_ns);
+            let mut ran = true;
+            if asked {
+                thread.asked_ns = tick.at_ns;
+                ran = thread.ask(|futex| sweeper.is_gil(futex));
+            }
+            sweeper.expect_calm(index, thread.is_asleep() && (!asked || !ran));
+            // A thread at rest is read once more: it may have gone on between the question and the reading.
+            if !always || ran || !thread.read_at_rest {
+                due.push(index);
+            }
+        }
+        due
+    }
+
+    /// Reads who the threads are, and their names.
+    fn renew(&mut self, process: ProcessId, builder: &mut Builder) -> Result<(), ReadError> {
+        let Ok(runtime) = &self.opened.runtime else {
+            return Err(ReadError::Gone);
+        };
+        self.renewed = Instant::now();
+        let memory = self.opened.memory.memory();
+        let mut old: HashMap<Address, (u64, Thread)> = HashMap::new();
+        for (swept, thread) in self.sweeper.threads().iter().zip(self.threads.drain(..)) {
+            old.insert(swept.state, (swept.ident, thread));
+        }
+        runtime.caches.begin_look();
+        self.sweeper.recheck_codes();
+        self.sweeper.refresh_list(runtime, memory)?;
+        let pid = self.opened.pid;
+        let reader = runtime.reader(memory);
+        let mut ids: Option<HashMap<u32, u32>> = None;
+        let unnamed = "?";
+        for swept in self.sweeper.threads() {
+            let before = old.remove(&swept.state);
+            let thread = match before {
+                Some((ident, thread)) if ident == swept.ident => thread,
+                _ => {
+                    let ids = ids.get_or_insert_with(|| kernel_ids(pid));
+                    let inside = swept.native_id.or_else(|| {
+                        let inside: Vec<u32> = ids.keys().copied().collect();
+                        kernel_id(&reader, swept.ident, &inside)
+                    });
+                    let tid = inside.and_then(|id| ids.get(&id).copied()).unwrap_or(0);
+                    let name = if tid == pid { "MainThread" } else { unnamed };
+                    let name = builder.string(name);
+                    let track = builder.track(Track {
+                        process,
+                        tid,
+                        thread: name,
+                        task: None,
+                        main: tid == pid,
+                    });
+                    Thread::new(tid, track, Gauge::open(pid, tid))
+                }
+            };
+            self.threads.push(thread);
+        }
+        self.name(builder);
+        Ok(())
+    }
+
+    /// Finds the names of threads that have none yet.
+    fn name(&mut self, builder: &mut Builder) {
+        let Ok(runtime) = &self.opened.runtime else {
+            return;
+        };
+        if self.threads.iter().all(|thread| thread.named) {
+            return;
+        }
+        let reader = runtime.reader(self.opened.memory.memory());
+        for interpreter in self.sweeper.interpreters() {
+            let names = thread_names(&reader, interpreter);
+            for (swept, thread) in self.sweeper.threads().iter().zip(&mut self.threads) {
+                if let (false, Some(name)) = (thread.named, names.get(&swept.ident)) {
+                    thread.named = true;
+                    let name = builder.string(name);
+                    builder.rename(thread.track, name);
+                }
+            }
+        }
+    }
+
+    /// Every now and then, finds out what waiting threads wait for.
+    fn explain(&mut self, options: &Options, builder: &mut Builder) {
+        let unexplained = |thread: &Thread| {
+            !thread.on_cpu()
+                && !thread.wants_gil
+                && thread.wait.is_none_or(|(runs, _)| runs != thread.ran.runs)
+        };
+        if options.metric != Metric::Wall
+            || !self.explainer.is_due()
+            || !self.threads.iter().any(unexplained)
+        {
+            return;
+        }
+        let found = self.explainer.explain(builder);
+        for thread in self.threads.iter_mut().filter(|t| unexplained(t)) {
+            // Only what it waits for since before the look is what was seen.
+            if thread.still_asleep() {
+                let Explained { frame, idle } = found.get(&thread.tid).copied().unwrap_or_default();
+                thread.wait = Some((thread.ran.runs, frame));
+                thread.idle = idle;
+            }
+        }
+    }
+
+    /// Takes over what was copied of a thread's stack; reads it again where it cannot be believed, and at the last
+    /// stops the thread for that. `false`: its stack is not known.
+    fn settle(
+        &mut self,
+        index: usize,
+        options: &Options,
+        builder: &mut Builder,
+        counts: &mut Counts,
+    ) -> bool {
+        for again in 0..=AGAIN_MAX {
+            if again > 0 && self.copy_one(index).is_err() {
+                return false;
+            }
+            match self.resolve(index, options, builder) {
+                Outcome::Read if self.is_believed(index) => return true,
+                Outcome::Unreadable => return false,
+                // A stack that is not known yet will not be known the next time either.
+                Outcome::Read => break,
+                Outcome::Torn => {}
+            }
+        }
+        self.stop_and_read(index, options, builder, counts)
+    }
+
+    /// Whether the stack just read is one that the program has had.
+    fn is_believed(&mut self, index: usize) -> bool {
+        let Some(thread) = self.threads.get_mut(index) else {
+            return false;
+        };
+        let key = way(thread, &self.sweeper, index);
+        if self.known.contains(&key) {
+            return true;
+        }
+        let at_rest = thread.still_asleep();
+        if at_rest {
+            self.known.insert(key);
+        }
+        at_rest
+    }
+
+    fn copy_one(&mut self, index: usize) -> Result<(), ReadError> {
+        let memory = self.opened.memory.memory();
+        self.sweeper.expect_calm(index, false);
+        self.sweeper.copy(memory, &[index])
+    }
+
+    fn resolve(&mut self, index: usize, options: &Options, builder: &mut Builder) -> Outcome {
+        let Ok(runtime) = &self.opened.runtime else {
+            return Outcome::Unreadable;
+        };
+        let runtime: &Runtime = runtime;
+        let memory: &LiveMemory = self.opened.memory.memory();
+        let outcome = self.sweeper.resolve(runtime, memory, index);
+        let (Some(swept), Some(thread)) = (
+            self.sweeper.threads().get(index),
+            self.threads.get_mut(index),
+        ) else {
+            return Outcome::Unreadable;
+        };
+        if outcome == Outcome::Read {
+            thread.follow(
+                swept.entries(),
+                swept.unchanged(),
+                self.sweeper.codes(),
+                &mut self.places,
+                options.grain,
+                builder,
+            );
+            thread.read_at_rest =
+                options.interval >= ASK_EVERY && !thread.on_cpu() && thread.still_asleep();
+        }
+        outcome
+    }
+
+    fn stop_and_read(
+        &mut self,
+        index: usize,
+        options: &Options,
+        builder: &mut Builder,
+        counts: &mut Counts,
+    ) -> bool {
+        let is_gil = |futex| self.sweeper.is_gil(futex);
+        let Some(thread) = self.threads.get_mut(index) else {
+            return false;
+        };
+        thread.ask(is_gil);
+        let tid = thread.tid;
+        // One that sleeps need not be stopped, and may be in a call that a stop would end half-way.
+        if options.pause_max.is_zero() || thread.is_asleep() {
+            return self.read_twice(index, options, builder);
+        }
+        let Ok(hold) = Hold::take_thread(self.opened.pid, tid, options.pause_max) else {
+            return false;
+        };
+        let copied = self.copy_one(index);
+        counts.stopped += hold.release();
+        counts.stops += 1;
+        if copied.is_err() || self.resolve(index, options, builder) != Outcome::Read {
+            return false;
+        }
+        if let Some(thread) = self.threads.get(index) {
+            self.known.insert(way(thread, &self.sweeper, index));
+        }
+        true
+    }
+
+    /// Where no thread may be stopped: two readings that are the same.
+    fn read_twice(&mut self, index: usize, options: &Options, builder: &mut Builder) -> bool {
+        for _ in 0..AGAIN_MAX {
+            if self.copy_one(index).is_err() {
+                return false;
+            }
+            if self.resolve(index, options, builder) == Outcome::Read
+                && let Some(swept) = self.sweeper.threads().get(index)
+                && swept.unchanged() == swept.entries().len()
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Adds a thread's sample.
+    fn add(
+        &mut self,
+        index: usize,
+        tick: Tick,
+        now: &[InterpreterNow],
+        options: &Options,
+        builder: &mut Builder,
+    ) {
+        let (Some(swept), Some(thread)) = (
+            self.sweeper.threads().get(index),
+            self.threads.get_mut(index),
+        ) else {
+            return;
+        };
+        let position = self
+            .sweeper
+            .interpreters()
+            .position(|at| at == swept.interpreter);
+        let now = position
+            .and_then(|at| now.get(at))
+            .copied()
+            .unwrap_or_default();
+        let has_gil = now.gil_holder == swept.state;
+        let no_gil = now.gil_holder.is_null();
+        let state = if thread.on_cpu() {
+            if has_gil || no_gil {
+                State::Running
+            } else {
+                State::Native
+            }
+        } else if thread.wants_gil {
+            State::Gil
+        } else if thread.idle && thread.wait.is_some_and(|(runs, _)| runs == thread.ran.runs) {
+            State::Idle
+        } else {
+            State::Waiting
+        };
+        let wanted = match options.metric {
+            Metric::Wall => state != State::Idle || options.idle,
+            Metric::Cpu => thread.on_cpu(),
+            Metric::Gil => has_gil || (no_gil && thread.on_cpu()),
+        };
+        if !wanted {
+            return;
+        }
+        let top = if now.collecting && (has_gil || no_gil) && thread.on_cpu() {
+            let frame = || special(GC_TEXT, FrameKind::Gc, builder);
+            Some(*self.gc_frame.get_or_insert_with(frame))
+        } else if state == State::Gil {
+            let frame = || special(GIL_TEXT, FrameKind::Wait, builder);
+            Some(*self.gil_frame.get_or_insert_with(frame))
+        } else if matches!(state, State::Waiting | State::Idle) {
+            let current = thread.wait.filter(|(runs, _)| *runs == thread.ran.runs);
+            current.and_then(|(_, frame)| frame)
+        } else {
+            None
+        };
+        let cpu_ns = if thread.on_cpu() {
+            std::mem::take(&mut thread.cpu_due_ns)
+        } else {
+            0
+        };
+        let total = thread.total(top, state, builder);
+        builder.add(Sample {
+            total,
+            at_ns: tick.at_ns,
+            wall_ns: tick.wall_ns,
+            cpu_ns,
+        });
+    }
+}
+
+/// A way of calls: the caller's stack, and the function called.
+fn way(thread: &Thread, sweeper: &Sweeper, index: usize) -> (Option<StackId>, u32) {
+    let entries = sweeper.threads().get(index).map(|swept| swept.entries());
+    let innermost = entries
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .find_map(|entry| entry.code);
+    (thread.caller(), innermost.map_or(u32::MAX, |code| code.0))
+}
+
+/// A frame that is no function's.
+pub(crate) fn special(text: &str, kind: FrameKind, builder: &mut Builder) -> FrameId {
+    let name = builder.string(text);
+    let function = builder.function(Function {
+        name,
+        file: 0,
+        first_line: 0,
+        kind,
+    });
+    builder.frame(Frame {
+        function,
+        line: 0,
+        instruction: None,
+    })
+}
