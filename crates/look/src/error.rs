@@ -2,7 +2,7 @@
 
 use cpython::runtime::FindError;
 use process::hold::HoldError;
-use process::{ProcError, ReadError};
+use process::{CoreError, ProcError, ReadError};
 use std::path::PathBuf;
 
 /// Why a target could not be looked at.
@@ -43,16 +43,26 @@ pub enum LookError {
         error: ReadError,
     },
     /// The core file could not be read.
-    #[error("{} cannot be read as a core file: {error}", path.display())]
-    Core {
+    #[error("{0}")]
+    Core(CoreError),
+    /// It is of a process that ran something else, or lacks what tells.
+    #[error("the core file {} cannot be read: {error}{}", path.display(), told(remarks))]
+    NotPythonCore {
         /// The file.
         path: PathBuf,
-        /// What was in the way.
-        error: String,
+        /// What is in the way.
+        error: FindError,
+        /// What is missing or wrong with the file.
+        remarks: Vec<String>,
     },
     /// The process list could not be read.
     #[error("the list of processes cannot be read: {0}")]
     List(std::io::Error),
+}
+
+/// Remarks behind a sentence.
+fn told(remarks: &[String]) -> String {
+    remarks.iter().map(|remark| format!("; {remark}")).collect()
 }
 
 impl LookError {
@@ -74,7 +84,7 @@ impl LookError {
                 error: ReadError::Denied,
                 ..
             } => "run unknot as the process's user, or with sudo (CAP_SYS_PTRACE)",
-            LookError::Core { .. } => {
+            LookError::Core(_) | LookError::NotPythonCore { .. } => {
                 "give a core file of a 64-bit Linux process, for instance one that gcore wrote"
             }
             LookError::Memory { .. }

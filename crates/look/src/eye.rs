@@ -63,7 +63,7 @@ impl Eye {
     pub fn look(&mut self) -> Result<Snapshot, LookError> {
         match &self.source {
             Source::Pid(pid) => self.look_live(*pid),
-            Source::Core(path) => crate::opened::look_core(path, self.options),
+            Source::Core(path) => crate::cores::look(path, self.options),
         }
     }
 
@@ -232,7 +232,17 @@ fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
         match member.reading {
             Some(mut reading) => {
                 if options.reach {
-                    reaching::fill(&mut process, member.opened, &mut reading);
+                    let opened = member.opened;
+                    if let Ok(runtime) = &opened.runtime {
+                        let catches = || process::kin::catches_signals(opened.pid);
+                        reaching::fill(
+                            &mut process,
+                            runtime,
+                            &opened.memory,
+                            catches,
+                            &mut reading,
+                        );
+                    }
                 }
                 facts::take_reading(&mut process, reading);
                 facts::name_shared(&mut process, member.opened);

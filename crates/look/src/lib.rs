@@ -7,6 +7,7 @@
 //! This crate joins what `process` (the kernel's side) and `cpython` (the interpreter's side) know; it judges
 //! nothing and prints nothing.
 
+mod cores;
 mod error;
 mod eye;
 mod facts;

@@ -2,7 +2,7 @@
 
 use crate::LookError;
 use cpython::runtime::{FindError, Runtime, Symbols};
-use process::elf::{Module, modules};
+use process::elf::{Elf, ElfError, Module, modules};
 use process::{LiveMemory, Maps, Memory, PageCache};
 use std::path::Path;
 
@@ -66,26 +66,48 @@ fn find(
         };
     }
     let executable = process::proc::executable(pid).ok().map(|exe| exe.path);
+    let open = |module: &Module| module.open(pid, memory);
+    match locate(&mut all, executable.as_deref(), memory, &open) {
+        Located::PyPy => Err(LookError::PyPy(pid)),
+        Located::Python(runtime) => Ok(Ok(runtime)),
+        Located::Nothing(error) => Ok(Err(error)),
+    }
+}
+
+/// What was found among the modules of a process or core.
+pub(crate) enum Located {
+    Python(Runtime),
+    PyPy,
+    Nothing(FindError),
+}
+
+/// Finds the Python among modules, which `open` opens.
+pub(crate) fn locate<'m>(
+    all: &mut [Module],
+    executable: Option<&Path>,
+    memory: &dyn Memory,
+    open: &dyn Fn(&Module) -> Result<Elf<'m>, ElfError>,
+) -> Located {
     all.sort_by_key(|module| match file_name(&module.path) {
         name if name.starts_with("libpython") => 0,
         name if name.starts_with("python") => 1,
-        _ if Some(&module.path) == executable.as_ref() => 2,
+        _ if Some(module.path.as_path()) == executable => 2,
         _ => 3,
     });
-    let mut outcome = Err(FindError::NotPython);
-    for module in &all {
-        let symbols = symbols(pid, module, memory);
+    let mut outcome = FindError::NotPython;
+    for module in all.iter() {
+        let symbols = symbols(module, open(module).ok());
         if symbols.pypy {
-            return Err(LookError::PyPy(pid));
+            return Located::PyPy;
         }
         match Runtime::find(memory, &symbols.found) {
-            Ok(runtime) => return Ok(Ok(runtime)),
+            Ok(runtime) => return Located::Python(runtime),
             // What another module told is more than that.
             Err(FindError::NotPython) => (),
-            Err(error) => outcome = Err(error),
+            Err(error) => outcome = error,
         }
     }
-    Ok(outcome)
+    Located::Nothing(outcome)
 }
 
 /// What one module tells.
@@ -94,10 +116,9 @@ struct Told {
     pypy: bool,
 }
 
-fn symbols(pid: u32, module: &Module, memory: &dyn Memory) -> Told {
+fn symbols(module: &Module, elf: Option<Elf<'_>>) -> Told {
     let name = file_name(&module.path);
     let likely = name.contains("python") || name.contains("pypy");
-    let elf = module.open(pid, memory).ok();
     // A full look through a static symbol table is worth its time only where Python is likely.
     let found = elf.map(|elf| {
         if likely {
@@ -135,15 +156,4 @@ fn file_name(path: &Path) -> &str {
     path.file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default()
-}
-
-/// Looks at a core file.
-pub(crate) fn look_core(
-    path: &Path,
-    _options: crate::Options,
-) -> Result<snapshot::Snapshot, LookError> {
-    Err(LookError::Core {
-        path: path.to_owned(),
-        error: "not yet".into(),
-    })
 }

@@ -1,13 +1,14 @@
 //! Who can reach what somebody waits for: needed to say that nobody can.
 
-use crate::opened::Opened;
 use cpython::frame::RawFrame;
 use cpython::greenlets;
 use cpython::reach::{Question, Reached, Root, reach};
 use cpython::read::{RawTask, Reading};
+use cpython::runtime::Runtime;
 use cpython::signals;
 use cpython::sync::{Lonely, who_is_gone};
 use cpython::threads::RawThread;
+use process::Memory;
 use snapshot::{
     Address, Effect, Kind, LoopSource, Process, SyncState, Task, Thread, ThreadState, Timeout, Wait,
 };
@@ -19,9 +20,15 @@ const OBJECTS_MAX: usize = 200_000;
 
 /// Fills what threads, tasks, loops and handlers of `reading` can reach. Nothing is done where nobody waits for anything
 /// that has to be reached to be given.
-pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading) {
-    let Ok(runtime) = &opened.runtime else { return };
-    let reader = runtime.reader(&opened.memory);
+/// `catches`: whether the process has handlers for signals.
+pub(crate) fn fill(
+    process: &mut Process,
+    runtime: &Runtime,
+    memory: &dyn Memory,
+    catches: impl FnOnce() -> bool,
+    reading: &mut Reading,
+) {
+    let reader = runtime.reader(memory);
     let handlers = signals::handlers(&reader, runtime);
     process.signal_handlers = handlers
         .iter()
@@ -29,7 +36,7 @@ pub(crate) fn fill(process: &mut Process, opened: &Opened, reading: &mut Reading
         .map(|h| (h.signal, h.name.clone()))
         .collect();
     // Which functions they are cannot be read in this version.
-    let unknown = handlers.is_none() && process::kin::catches_signals(opened.pid);
+    let unknown = handlers.is_none() && catches();
     if unknown {
         process.signal_handlers.push((0, String::new()));
     }
