@@ -1,8 +1,10 @@
 //! A page of JSON in, a verdict out: `check(snapshot, excerpt of the report)`.
 
+use diagnose::FindingKind;
 use serde_json::Value;
 use snapshot::Snapshot;
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 /// Whether `actual` has all that `expected` has: fields of objects, the first elements of arrays
 /// (an empty array expects an empty one), and equal plain values; `"~text"` expects a text with it inside.
@@ -86,20 +88,53 @@ fn check(case: &Value) -> Result<(), String> {
         .ok_or_else(|| "the report's JSON does not read back".to_owned())
 }
 
-#[test]
-fn every_case() {
+/// The files of cases, in the order of their names.
+fn files() -> Vec<(PathBuf, Vec<Value>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut failures = Vec::new();
-    let mut count = 0;
     let mut files: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|e| e.unwrap().path())
         .collect();
     files.sort();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let cases: Vec<Value> =
-            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let parse = |file: &Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+    };
+    files
+        .into_iter()
+        .map(|file| (file.clone(), parse(&file)))
+        .collect()
+}
+
+#[test]
+fn every_kind_has_cases() {
+    let mut count: HashMap<String, u32> = HashMap::new();
+    for case in files().iter().flat_map(|(_, cases)| cases) {
+        let verdict = case["expect"]["verdict"].as_str().unwrap_or_default();
+        *count.entry(verdict.to_owned()).or_default() += 1;
+    }
+    // No rule says `stuck`.
+    for kind in [
+        FindingKind::Deadlock,
+        FindingKind::SelfDeadlock,
+        FindingKind::OrphanedLock,
+        FindingKind::PipeDeadlock,
+        FindingKind::PoolStarvation,
+        FindingKind::NoWaker,
+        FindingKind::GilHeld,
+        FindingKind::BlockedEventLoop,
+        FindingKind::Busy,
+    ] {
+        let cases = count.get(kind.word()).copied().unwrap_or_default();
+        assert!(cases >= 2, "{} has {cases} cases", kind.word());
+    }
+}
+
+#[test]
+fn every_case() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for (file, cases) in files() {
         for case in &cases {
             count += 1;
             if let Err(why) = check(case) {
