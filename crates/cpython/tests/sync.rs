@@ -2,61 +2,21 @@
 
 mod common;
 
-use cpython::read::{KernelThread, Reading, Wanted, read};
+use cpython::read::{Reading, Wanted, read};
 use cpython::runtime::Runtime;
-use process::arch::Arch;
 use process::{LiveMemory, PageCache};
-use snapshot::{Certainty, OsThread, Syscall, ThreadState};
+use snapshot::{Certainty, ThreadState};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 use testkit::{Interpreter, Program, Target};
-
-/// The kernel's view of the threads, from `/proc` alone.
-fn kernel_threads(pid: u32) -> Vec<KernelThread> {
-    let arch = Arch::host().expect("a known architecture");
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
-    tasks
-        .flatten()
-        .filter_map(|task| {
-            let tid: u32 = task.file_name().to_str()?.parse().ok()?;
-            let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
-            let state = stat.rsplit_once(") ")?.1.chars().next()?;
-            let line = std::fs::read_to_string(task.path().join("syscall")).ok()?;
-            let os = OsThread {
-                state,
-                syscall: syscall(arch, &line),
-                ..OsThread::default()
-            };
-            Some(KernelThread {
-                tid,
-                ns_tid: tid,
-                os,
-            })
-        })
-        .collect()
-}
-
-fn syscall(arch: &Arch, line: &str) -> Option<Syscall> {
-    let mut words = line.split_whitespace();
-    let number: u64 = words.next()?.parse().ok()?;
-    let mut args = [0; 6];
-    for (arg, word) in args.iter_mut().zip(words) {
-        *arg = u64::from_str_radix(word.trim_start_matches("0x"), 16).ok()?;
-    }
-    Some(Syscall {
-        number,
-        name: arch.call_name(number).to_owned(),
-        args,
-    })
-}
 
 fn look(target: &Target) -> Reading {
     let live = LiveMemory::new(target.pid());
     let symbols = common::symbols(target.pid(), &live);
     let memory = PageCache::new(live);
     let runtime = Runtime::find(&memory, &symbols).expect("a runtime");
-    let kernel = kernel_threads(target.pid());
+    let kernel = common::kernel_threads(target.pid());
     read(&memory, &runtime, target.pid(), &kernel, Wanted::default()).expect("it can be read")
 }
 

@@ -68,7 +68,7 @@ fn parents() -> HashMap<u32, Vec<u32>> {
     children
 }
 
-fn parse_pids(content: &[u8]) -> Vec<u32> {
+pub(crate) fn parse_pids(content: &[u8]) -> Vec<u32> {
     text::fields(content.trim_ascii_end())
         .filter_map(|pid| u32::try_from(text::decimal(pid)?).ok())
         .collect()

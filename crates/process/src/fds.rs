@@ -151,7 +151,7 @@ struct FdDirectory {
 
 /// What is used of `/proc/PID/fdinfo/FD`.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Info {
+pub(crate) struct Info {
     readable: bool,
     writable: bool,
     /// What an epoll descriptor watches, or the process of a pidfd.
@@ -277,7 +277,7 @@ fn numbered(link: &[u8], kind: &[u8]) -> Option<u64> {
     text::decimal(rest.strip_suffix(b"]")?)
 }
 
-fn parse_info(content: &[u8]) -> Info {
+pub(crate) fn parse_info(content: &[u8]) -> Info {
     let mut info = Info::default();
     for line in text::lines(content) {
         let Some((key, value)) = text::split(line, b':') else {

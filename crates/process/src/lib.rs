@@ -29,6 +29,8 @@ pub mod children;
 pub mod core;
 pub mod elf;
 pub mod fds;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod gauge;
 pub mod hold;
 pub mod interrupt;

@@ -36,7 +36,7 @@ pub fn all() -> Result<Vec<Locked>, ProcError> {
 
 /// Takes the text of `/proc/locks` apart. A waiter's line has an arrow, the number of the lock that
 /// it waits for, and comes after it; waiters for waiters are indented further.
-fn parse(content: &[u8]) -> Vec<Locked> {
+pub(crate) fn parse(content: &[u8]) -> Vec<Locked> {
     let mut locks = Vec::new();
     // The lines above this one that it may hang on: how deep they are, and whose they are.
     let mut above: Vec<(usize, Option<u32>)> = Vec::new();

@@ -49,7 +49,7 @@ impl Sockets {
 
 /// A line of `/proc/net/tcp` and its like.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Line {
+pub(crate) struct Line {
     local: SocketAddr,
     remote: SocketAddr,
     state: u64,
@@ -109,7 +109,7 @@ fn internet_state(tcp: bool, connected: bool, state: u64) -> SocketState {
 }
 
 /// `0: 0100007F:1F90 0100007F:A2B4 01 00000000:00000000 00:00000000 00000000 0 0 12345 …`.
-fn parse_line(line: &[u8]) -> Option<Line> {
+pub(crate) fn parse_line(line: &[u8]) -> Option<Line> {
     let mut fields = text::fields(line);
     let local = parse_address(fields.nth(1)?)?;
     let remote = parse_address(fields.next()?)?;
@@ -185,7 +185,7 @@ fn enter_network(pid: u32) -> Option<()> {
 }
 
 /// `ffff…: 00000002 00000000 00010000 0001 01 23456 /run/x`: what is told without sock_diag.
-fn parse_unix_line(line: &[u8]) -> Option<(u64, Connection)> {
+pub(crate) fn parse_unix_line(line: &[u8]) -> Option<(u64, Connection)> {
     const ACCEPTS: u64 = 0x1_0000;
     let mut rest = line;
     let mut next = || text::field(&mut rest);
@@ -294,7 +294,7 @@ fn u32_of(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// The first netlink message: its type, its content, and what follows.
-fn split_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+pub(crate) fn split_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = u32_of(bytes, 0)? as usize;
     let body = bytes.get(HEADER_BYTES..length)?;
     let next = length.checked_next_multiple_of(4)?;
@@ -317,7 +317,7 @@ fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-fn parse_unix_diag(body: &[u8]) -> Option<(u64, Connection)> {
+pub(crate) fn parse_unix_diag(body: &[u8]) -> Option<(u64, Connection)> {
     let state = *body.get(2)?;
     let inode = u64::from(u32_of(body, 4)?);
     let mut connection = Connection {

@@ -397,6 +397,16 @@ impl Memory for Core {
     }
 }
 
+/// Reads the bytes as the notes of a core, for a machine that is known and for one that is not.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_notes_of(bytes: &[u8]) {
+    for arch in [Arch::host(), None] {
+        let mut notes = Notes::default();
+        notes.take(bytes, arch);
+        let _ = map_files(&[], &notes.files);
+    }
+}
+
 fn read_segments(file: &File, header: &FileHeader, file_bytes: u64) -> Option<Vec<Segment>> {
     let count = if header.segments == PN_XNUM {
         let mut section = [0; 64];

@@ -6,7 +6,7 @@
 
 mod dynamic;
 pub(crate) mod image;
-mod symtab;
+pub(crate) mod symtab;
 
 use crate::store::Store;
 use crate::{Maps, Memory, ReadError};
@@ -301,7 +301,7 @@ impl Elf<'_> {
 
 /// A symbol or section as the file has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Raw {
+pub(crate) struct Raw {
     value: u64,
     size: u64,
 }

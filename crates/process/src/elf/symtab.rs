@@ -172,7 +172,7 @@ pub(super) fn encode_known(known: &BTreeMap<String, Option<Raw>>) -> Vec<u8> {
 }
 
 /// The reverse of [`encode_known`]; lines that make no sense are left out.
-pub(super) fn decode_known(content: &[u8]) -> BTreeMap<String, Option<Raw>> {
+pub(crate) fn decode_known(content: &[u8]) -> BTreeMap<String, Option<Raw>> {
     let decode = |line: &[u8]| {
         let mut fields = text::fields(line);
         let name = String::from_utf8(fields.next()?.to_vec()).ok()?;
