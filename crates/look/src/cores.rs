@@ -18,7 +18,7 @@ pub(crate) fn look(path: &Path, options: Options) -> Result<Snapshot, LookError>
     let memory = PageCache::new(&core);
     let open = |module: &Module| core.open_module(module);
     let runtime = match locate(&mut modules(core.maps()), None, &memory, &open) {
-        Located::Python(runtime) => runtime,
+        Located::Python(runtime) => *runtime,
         Located::PyPy => return Err(LookError::PyPy(core.pid())),
         Located::Nothing(error) => {
             return Err(LookError::NotPythonCore {

@@ -69,14 +69,14 @@ fn find(
     let open = |module: &Module| module.open(pid, memory);
     match locate(&mut all, executable.as_deref(), memory, &open) {
         Located::PyPy => Err(LookError::PyPy(pid)),
-        Located::Python(runtime) => Ok(Ok(runtime)),
+        Located::Python(runtime) => Ok(Ok(*runtime)),
         Located::Nothing(error) => Ok(Err(error)),
     }
 }
 
 /// What was found among the modules of a process or core.
 pub(crate) enum Located {
-    Python(Runtime),
+    Python(Box<Runtime>),
     PyPy,
     Nothing(FindError),
 }
@@ -101,7 +101,7 @@ pub(crate) fn locate<'m>(
             return Located::PyPy;
         }
         match Runtime::find(memory, &symbols.found) {
-            Ok(runtime) => return Located::Python(runtime),
+            Ok(runtime) => return Located::Python(Box::new(runtime)),
             // What another module told is more than that.
             Err(FindError::NotPython) => (),
             Err(error) => outcome = error,
