@@ -88,15 +88,20 @@ pub(crate) fn locate<'m>(
     memory: &dyn Memory,
     open: &dyn Fn(&Module) -> Result<Elf<'m>, ElfError>,
 ) -> Located {
+    let is_executable = |module: &Module| Some(module.path.as_path()) == executable;
     all.sort_by_key(|module| match file_name(&module.path) {
         name if name.starts_with("libpython") => 0,
         name if name.starts_with("python") => 1,
-        _ if Some(module.path.as_path()) == executable => 2,
+        _ if is_executable(module) => 2,
         _ => 3,
     });
+    // Last of all the executable once more and in full: a program that has Python linked in and does not say so.
+    let again = all.iter().filter(|module| is_executable(module));
+    let modules = all.iter().map(|module| (module, is_likely(module)));
+    let modules = modules.chain(again.map(|module| (module, true)));
     let mut outcome = FindError::NotPython;
-    for module in all.iter() {
-        let symbols = symbols(module, open(module).ok());
+    for (module, in_full) in modules {
+        let symbols = symbols(module, open(module).ok(), in_full);
         if symbols.pypy {
             return Located::PyPy;
         }
@@ -116,12 +121,16 @@ struct Told {
     pypy: bool,
 }
 
-fn symbols(module: &Module, elf: Option<Elf<'_>>) -> Told {
+/// Whether a module has Python in it by its name.
+fn is_likely(module: &Module) -> bool {
     let name = file_name(&module.path);
-    let likely = name.contains("python") || name.contains("pypy");
-    // A full look through a static symbol table is worth its time only where Python is likely.
+    name.contains("python") || name.contains("pypy")
+}
+
+/// What a module tells; `in_full` looks through its static symbol table too, which takes its time.
+fn symbols(module: &Module, elf: Option<Elf<'_>>, in_full: bool) -> Told {
     let found = elf.map(|elf| {
-        if likely {
+        if in_full {
             elf.find(&SYMBOLS, &SECTIONS)
         } else {
             elf.find_quick(&SYMBOLS, &SECTIONS)

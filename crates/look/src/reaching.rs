@@ -45,6 +45,12 @@ pub(crate) fn fill(
         process.reach_complete = true;
         return;
     }
+    let mut interpreters = reading.raw.interpreters.iter();
+    if interpreters.any(|interp| greenlets::in_use(&reader, interp)) {
+        // No answer could be complete.
+        process.reach_complete = false;
+        return;
+    }
     let loops = std::mem::take(&mut reading.raw.loops);
     let mut actors: HashSet<Address> = reading.tasks.iter().map(|task| task.address).collect();
     actors.extend(loops.iter().map(|(address, _)| *address));
@@ -156,11 +162,6 @@ pub(crate) fn fill(
             })
             .collect();
     }
-    incomplete |= reading
-        .raw
-        .interpreters
-        .iter()
-        .any(|interp| greenlets::in_use(&reader, interp));
     process.reach_complete = !incomplete;
     let lonely = lonely(reading, &process.handlers_reach);
     if let (false, Some(interpreter)) = (lonely.is_empty(), reading.raw.interpreters.first()) {
