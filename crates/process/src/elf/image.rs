@@ -221,13 +221,23 @@ impl Headers {
         Ok(start.0.wrapping_sub(address))
     }
 
-    /// Where in the file an address is.
+    /// Where in the file an address is. Whole pages are mapped, and tools that rewrite files (patchelf) put the dynamic
+    /// section behind the end of a segment, on its last page.
     fn offset_of(&self, address: u64) -> Option<u64> {
-        let segment = self.segments_of(PT_LOAD).find(|segment| {
-            let end = segment.address.saturating_add(segment.file_size);
-            (segment.address..end).contains(&address)
-        })?;
-        (address - segment.address).checked_add(segment.offset)
+        let end = |segment: &Segment| segment.address.saturating_add(segment.file_size);
+        let within = |segment: &&Segment| (segment.address..end(segment)).contains(&address);
+        let on_its_pages = |segment: &&Segment| {
+            let mapped = end(segment).saturating_add(!PAGE_MASK) & PAGE_MASK;
+            (segment.address & PAGE_MASK..mapped).contains(&address)
+        };
+        let segment = self
+            .segments_of(PT_LOAD)
+            .find(within)
+            .or_else(|| self.segments_of(PT_LOAD).find(on_its_pages))?;
+        segment
+            .offset
+            .checked_add(address)?
+            .checked_sub(segment.address)
     }
 
     pub fn build_id(&self, image: &Image<'_>) -> Option<Vec<u8>> {
@@ -297,6 +307,27 @@ mod tests {
         assert_eq!(notes_of(&[0; 11]).count(), 0);
         // Empty notes are legal; each takes twelve bytes, so there is an end.
         assert_eq!(notes_of(&[0; 1200]).count(), 100);
+    }
+
+    #[test]
+    fn addresses_on_a_segments_pages_are_in_the_file() {
+        let load = |offset, address, file_size| Segment {
+            kind: PT_LOAD,
+            offset,
+            address,
+            file_size,
+            memory_size: file_size,
+            ..Segment::default()
+        };
+        let headers = Headers {
+            segments: vec![load(0, 0x3ff000, 0x1be80), load(0x1cdf2, 0x41bdf2, 0x100)],
+            ..Headers::default()
+        };
+        assert_eq!(headers.offset_of(0x3ff010), Some(0x10));
+        assert_eq!(headers.offset_of(0x41aea0), Some(0x1bea0));
+        assert_eq!(headers.offset_of(0x41be00), Some(0x1ce00));
+        assert_eq!(headers.offset_of(0x41b010), Some(0x1c010));
+        assert_eq!(headers.offset_of(0x41c000), None);
     }
 
     #[test]
