@@ -12,6 +12,7 @@ fuzz_target!(|input: (u8, &[u8])| {
         runtime: Some(Noise::START),
         runtime_section: Some((Noise::START, 0x10_0000)),
         py_version: None,
+        hash_secret: Some(Noise::START),
         // A name tells the version where memory does not.
         hints: vec![format!("/usr/lib/libpython3.{}.so.1.0", 8 + minor % 8)],
     };

@@ -28,11 +28,7 @@ impl Reader<'_> {
         let found = match self.attributes_of(object, &class)? {
             Attributes::None => None,
             Attributes::Dict(dict) => self.dict_get(dict, name)?,
-            Attributes::Values(values) => self
-                .inline_entries(&class, values)?
-                .into_iter()
-                .find(|(key, _)| self.is_name(*key, name))
-                .map(|(_, value)| value),
+            Attributes::Values(values) => self.inline_value(&class, values, name)?,
         };
         if found.is_some() {
             return Ok(found);
@@ -196,6 +192,17 @@ impl Reader<'_> {
                 }
             }
         })
+    }
+
+    /// The value of an attribute that lies beside the keys of its class.
+    fn inline_value(
+        &self,
+        class: &TypeInfo,
+        values: Address,
+        name: &str,
+    ) -> Result<Option<Address>, ReadError> {
+        let keys = self.get(class.address, self.layout.type_object.ht_cached_keys)?;
+        self.split_get(keys, SplitValues::Ordered(values), name)
     }
 
     /// Names and values of attributes that lie beside the keys of their class.

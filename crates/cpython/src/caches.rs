@@ -2,7 +2,9 @@
 
 use crate::bytecode::Dialect;
 use crate::code::CodeCache;
+use crate::hash::Hashes;
 use crate::object::TypeCache;
+use snapshot::Address;
 
 /// Kept over the looks at one process; everything in it is checked again or dropped when a new look begins.
 #[derive(Debug)]
@@ -11,12 +13,15 @@ pub struct Caches {
     pub codes: CodeCache,
     /// Types by address.
     pub types: TypeCache,
+    /// How the process hashes strings.
+    pub hashes: Hashes,
 }
 
 impl Caches {
-    /// Empty ones, for a process whose bytecode is of this dialect.
-    pub fn new(dialect: &'static Dialect) -> Self {
+    /// Empty ones, for a process whose bytecode is of this dialect and whose `_Py_HashSecret` is at `hash_secret`.
+    pub fn new(dialect: &'static Dialect, hash_secret: Option<Address>) -> Self {
         Caches {
+            hashes: Hashes::new(hash_secret),
             codes: CodeCache::new(dialect),
             types: TypeCache::default(),
         }

@@ -18,11 +18,11 @@ const SHARED_KEYS_LIMIT: u64 = 256;
 /// Where a dictionary's keys lie and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyTable {
-    entries: Address,
-    count: u64,
-    stride: u64,
-    key: u64,
-    value: u64,
+    pub entries: Address,
+    pub count: u64,
+    pub stride: u64,
+    pub key: u64,
+    pub value: u64,
 }
 
 /// The values of a split dictionary: an array of pointers beside shared keys.
@@ -89,21 +89,6 @@ impl Reader<'_> {
         self.each_entry(object, |key, value| {
             found.push((key, value));
             found.len() < limit
-        })?;
-        Ok(found)
-    }
-
-    /// The value of the string key `key` of a dict.
-    ///
-    /// # Errors
-    /// When it cannot be read or is no dict.
-    pub fn dict_get(&self, object: Address, key: &str) -> Result<Option<Address>, ReadError> {
-        let mut found = None;
-        self.each_entry(object, |name, value| {
-            if self.is_name(name, key) {
-                found = Some(value);
-            }
-            found.is_none()
         })?;
         Ok(found)
     }
@@ -224,7 +209,7 @@ impl Reader<'_> {
     }
 
     /// Whether it is a dict, or 3.15's frozendict, which is no subclass of it.
-    fn is_dict(&self, object: Address) -> bool {
+    pub(crate) fn is_dict(&self, object: Address) -> bool {
         self.class_with_flag(object, flags::DICT)
             || self
                 .type_of(object)
@@ -250,17 +235,20 @@ impl Reader<'_> {
                 key.is_null() || value.is_null() || step(key, value)
             });
         }
-        let values = if layout.traits.dict_keys == DictKeysForm::Size {
-            SplitValues::Plain(values)
-        } else {
-            SplitValues::Ordered(values)
-        };
-        for (key, value) in self.split_entries(keys, values)? {
+        for (key, value) in self.split_entries(keys, self.split_values(values))? {
             if !step(key, value) {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// The values at `values` of a split dictionary.
+    pub(crate) fn split_values(&self, values: Address) -> SplitValues {
+        match self.layout.traits.dict_keys {
+            DictKeysForm::Size => SplitValues::Plain(values),
+            DictKeysForm::Kind => SplitValues::Ordered(values),
+        }
     }
 
     /// Keys that have a value, with it, in the order in which they were set (up to 3.10: in the keys' order).

@@ -2,7 +2,9 @@
 
 mod walk;
 
-pub use walk::{FRAMES_MAX, Step, Walk, frames_of_thread, interpreter_frame, object_frame};
+pub use walk::{
+    FRAMES_MAX, Step, Walk, frames_of_thread, innermost_frame, interpreter_frame, object_frame,
+};
 
 use crate::code::{CodeInfo, LocalKind};
 use crate::reader::Reader;

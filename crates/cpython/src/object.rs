@@ -2,9 +2,9 @@
 
 use crate::reader::Reader;
 use process::ReadError;
+use rustc_hash::FxHashMap;
 use snapshot::Address;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Most classes that a method resolution order is followed through.
@@ -73,8 +73,8 @@ impl TypeInfo {
 #[derive(Debug, Default)]
 pub struct TypeCache {
     /// `None`: no type stands there.
-    types: RefCell<HashMap<Address, Option<Rc<TypeInfo>>>>,
-    names: RefCell<HashMap<Address, Rc<str>>>,
+    types: RefCell<FxHashMap<Address, Option<Rc<TypeInfo>>>>,
+    names: RefCell<FxHashMap<Address, Rc<str>>>,
 }
 
 impl TypeCache {

@@ -10,21 +10,23 @@
 mod ahead;
 mod code;
 mod expand;
+mod graph;
 mod kind;
 mod path;
+mod walk;
 
 use crate::frame::RawFrame;
 use crate::reader::Reader;
 use ahead::{Ahead, Standing};
 use code::{CodeUse, Namespace};
+use graph::Graph;
 use kind::Kind;
 use path::Label;
-use snapshot::{Address, ENDERS, Effect};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use rustc_hash::FxHashMap;
+use snapshot::{Address, Effect};
+use std::collections::HashSet;
 use std::rc::Rc;
-
-/// So many references count as one more object looked into.
-const LINKS_OF_OBJECT: usize = 64;
+use walk::Walk;
 
 /// Who asks: an actor that may go on.
 #[derive(Debug, Clone, Copy)]
@@ -61,10 +63,8 @@ pub struct Reached {
 /// For each root, which of the targets it can reach.
 pub fn reach(reader: &Reader<'_>, roots: &[Root<'_>], question: &Question<'_>) -> Vec<Reached> {
     let mut world = World::new(*reader, question);
-    roots
-        .iter()
-        .map(|root| Walk::new(&mut world).run(root))
-        .collect()
+    let mut walk = Walk::new(&mut world);
+    roots.iter().map(|root| walk.run(root)).collect()
 }
 
 /// One reference.
@@ -95,207 +95,9 @@ struct Links {
 struct World<'a> {
     reader: Reader<'a>,
     question: Question<'a>,
-    kinds: HashMap<Address, Kind>,
-    links: HashMap<Address, Rc<Links>>,
-    codes: HashMap<Address, Rc<CodeUse>>,
-    ahead: HashMap<Standing, Rc<Ahead>>,
-    namespaces: HashMap<Address, Rc<Namespace>>,
-}
-
-/// The way to an object.
-struct Step {
-    from: Option<Address>,
-    label: Label,
-}
-
-/// One root's walk.
-struct Walk<'w, 'a> {
-    world: &'w mut World<'a>,
-    seen: HashMap<Address, Step>,
-    queue: VecDeque<Address>,
-    /// Names that the code reached so far uses.
-    names: HashSet<Rc<str>>,
-    /// Starts of names that code puts together: `getattr(self, "do_" + command)`.
-    prefixes: HashSet<Rc<str>>,
-    /// What would be reached if its name came up.
-    waiting: BTreeMap<Rc<str>, Vec<(Address, Address)>>,
-    found: Vec<Address>,
-    complete: bool,
-    /// Some code gives back what it has not taken.
-    releases: bool,
-    /// Locks whose `release` may be called without being named.
-    released: HashSet<Address>,
-    /// Whether native code from outside the standard library is in play: which names that uses cannot be seen.
-    foreign: bool,
-    /// Names of the functions whose frames are the root: what they do is begun.
-    begun: HashSet<Rc<str>>,
-}
-
-impl<'w, 'a> Walk<'w, 'a> {
-    fn new(world: &'w mut World<'a>) -> Self {
-        Walk {
-            world,
-            seen: HashMap::new(),
-            queue: VecDeque::new(),
-            names: HashSet::new(),
-            prefixes: HashSet::new(),
-            waiting: BTreeMap::new(),
-            found: Vec::new(),
-            complete: true,
-            releases: false,
-            released: HashSet::new(),
-            foreign: false,
-            begun: HashSet::new(),
-        }
-    }
-
-    fn run(mut self, root: &Root<'_>) -> Reached {
-        let mut inner = None;
-        for frame in root.frames {
-            let links = self.world.frame_links(frame, inner);
-            self.follow(None, &links);
-            self.begun.insert(frame.code.name.clone());
-            inner = Some(frame);
-        }
-        for object in root.extra {
-            self.visit(None, Label::Other, *object);
-        }
-        let mut left = self.world.question.objects_max;
-        while let Some(object) = self.queue.pop_front() {
-            if left == 0 {
-                self.complete = false;
-                break;
-            }
-            let links = self.world.links_of(object);
-            // Looking at many references takes its time too.
-            left =
-                left.saturating_sub(1 + (links.always.len() + links.named.len()) / LINKS_OF_OBJECT);
-            self.follow(Some(object), &links);
-        }
-        let uses = self.uses();
-        Reached {
-            found: self
-                .found
-                .iter()
-                .map(|object| self.effect(*object, uses.clone()))
-                .collect(),
-            complete: self.complete,
-        }
-    }
-
-    fn follow(&mut self, from: Option<Address>, links: &Links) {
-        self.complete &= !links.partial;
-        if let Some(lock) = links.releases {
-            let step = from.and_then(|from| self.seen.get(&from));
-            // Every Condition has its lock's methods as attributes of these names.
-            let named = step.is_some_and(|step| step.label.is_attribute("release"));
-            if !named {
-                self.released.insert(lock);
-            }
-        }
-        self.foreign |= links.foreign;
-        for link in &links.always {
-            self.visit(from, link.label.clone(), link.to);
-        }
-        for (name, to) in &links.named {
-            if self.is_named(name) {
-                self.visit(from, Label::Attribute(name.clone()), *to);
-            } else if let Some(from) = from {
-                self.waiting
-                    .entry(name.clone())
-                    .or_default()
-                    .push((from, *to));
-            }
-        }
-        if let Some(code) = &links.code {
-            self.complete &= !code.partial;
-            self.releases |= code.releases;
-            for name in &code.names {
-                self.name(name);
-            }
-            for prefix in &code.prefixes {
-                self.prefix(prefix);
-            }
-        }
-    }
-
-    fn is_named(&self, name: &str) -> bool {
-        self.names.contains(name)
-            || self
-                .prefixes
-                .iter()
-                .any(|prefix| name.starts_with(&**prefix))
-    }
-
-    /// Some code uses this name: what waited for it is reached.
-    fn name(&mut self, name: &Rc<str>) {
-        if !self.names.insert(name.clone()) {
-            return;
-        }
-        for (from, to) in self.waiting.remove(name).unwrap_or_default() {
-            self.visit(Some(from), Label::Attribute(name.clone()), to);
-        }
-    }
-
-    fn prefix(&mut self, prefix: &Rc<str>) {
-        if !self.prefixes.insert(prefix.clone()) {
-            return;
-        }
-        let names: Vec<Rc<str>> = self
-            .waiting
-            .range(prefix.clone()..)
-            .map(|(name, _)| name.clone())
-            .take_while(|name| name.starts_with(&**prefix))
-            .collect();
-        for name in names {
-            for (from, to) in self.waiting.remove(&name).unwrap_or_default() {
-                self.visit(Some(from), Label::Attribute(name.clone()), to);
-            }
-        }
-    }
-
-    fn visit(&mut self, from: Option<Address>, label: Label, object: Address) {
-        if object.is_null() || self.seen.contains_key(&object) {
-            return;
-        }
-        self.seen.insert(object, Step { from, label });
-        if self.world.question.targets.contains(&object) {
-            self.found.push(object);
-        }
-        if !self.world.question.actors.contains(&object) && self.world.kind_of(object) != Kind::Leaf
-        {
-            self.queue.push_back(object);
-        }
-    }
-
-    /// Which of the methods that end a wait the code in play names.
-    fn uses(&self) -> Option<Vec<String>> {
-        let used = |name: &&&str| self.is_named(name) || self.begun.contains(**name);
-        (!self.foreign).then(|| {
-            ENDERS
-                .iter()
-                .filter(used)
-                .map(|name| (*name).to_owned())
-                .collect()
-        })
-    }
-
-    fn effect(&self, object: Address, uses: Option<Vec<String>>) -> Effect {
-        let mut labels = Vec::new();
-        let mut at = Some(object);
-        while let Some(step) = at.and_then(|at| self.seen.get(&at)) {
-            labels.push(&step.label);
-            at = step.from;
-            if labels.len() > self.seen.len() {
-                break;
-            }
-        }
-        labels.reverse();
-        Effect {
-            object,
-            path: path::text(&labels),
-            releases: self.releases || self.released.contains(&object),
-            uses,
-        }
-    }
+    kinds: FxHashMap<Address, Kind>,
+    graph: Graph,
+    codes: FxHashMap<Address, Rc<CodeUse>>,
+    ahead: FxHashMap<Standing, Rc<Ahead>>,
+    namespaces: FxHashMap<Address, Rc<Namespace>>,
 }

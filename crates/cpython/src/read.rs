@@ -7,7 +7,7 @@ use crate::render::RenderLimits;
 use crate::runtime::Runtime;
 use crate::sync::{self, Origins, ThreadInput};
 use crate::tasks::{self, TaskSeen};
-use crate::threads::{RawThread, kernel_id, thread_objects};
+use crate::threads::{PTHREAD_BYTES, RawThread, kernel_id, thread_objects};
 use process::{Memory, ReadError};
 use snapshot::{
     Address, Ended, Frame, GilState, Local, Operation, OsThread, SyncObject, SyncState, Task,
@@ -100,12 +100,17 @@ pub fn read(
         .get(runtime.address, reader.layout.runtime.main_thread)
         .unwrap_or(0u64);
     let mut claimed = HashMap::new();
+    let by_ns_tid = kernel
+        .iter()
+        .map(|thread| (thread.ns_tid, thread))
+        .collect();
     for interp in &interps {
         let look = Look {
             reader: &reader,
             runtime,
             interp,
             kernel,
+            by_ns_tid: &by_ns_tid,
             pid,
             main_ident,
             wanted,
@@ -131,6 +136,7 @@ struct Look<'a> {
     runtime: &'a Runtime,
     interp: &'a Interp,
     kernel: &'a [KernelThread],
+    by_ns_tid: &'a HashMap<u32, &'a KernelThread>,
     pid: u32,
     main_ident: u64,
     wanted: Wanted,
@@ -149,6 +155,7 @@ impl Look<'_> {
         let objects_of_threads = thread_objects(reader, self.interp);
         let origins = Origins::of(reader, self.interp.address);
         let mut found: Vec<(Thread, &RawThread)> = Vec::new();
+        self.prefetch_pthreads();
         for raw in self.interp.threads.iter() {
             let object = objects_of_threads.get(&raw.ident).copied();
             let Some(kernel) = self.kernel_thread(raw, object) else {
@@ -219,7 +226,7 @@ impl Look<'_> {
     /// The kernel's thread behind a Python thread: by its own note of it, by `threading`'s, as the main thread,
     /// or by what libc keeps in the `pthread_t`.
     fn kernel_thread(&self, raw: &RawThread, object: Option<Address>) -> Option<&KernelThread> {
-        let by_ns_tid = |ns_tid: u32| self.kernel.iter().find(|thread| thread.ns_tid == ns_tid);
+        let by_ns_tid = |ns_tid: u32| self.by_ns_tid.get(&ns_tid).copied();
         let noted = raw.native_id.and_then(by_ns_tid);
         let by_object = || {
             let id = self.reader.attribute(object?, "_native_id").ok()??;
@@ -237,10 +244,19 @@ impl Look<'_> {
             .or_else(by_object)
     }
 
+    /// Brings in what [`Look::by_pthread`] will read, where the threads' numbers are noted nowhere else (up to 3.10).
+    fn prefetch_pthreads(&self) {
+        let threads = self.interp.threads.iter();
+        let unknown = threads.filter(|raw| raw.native_id.is_none());
+        let ranges: Vec<(Address, u64)> = unknown
+            .map(|raw| (Address(raw.ident), PTHREAD_BYTES as u64))
+            .collect();
+        self.reader.memory.prefetch_alone(&ranges);
+    }
+
     fn by_pthread(&self, ident: u64) -> Option<&KernelThread> {
-        let ids = self.kernel.iter().map(|thread| thread.ns_tid);
-        let id = kernel_id(self.reader, ident, &ids.collect::<Vec<_>>())?;
-        self.kernel.iter().find(|thread| thread.ns_tid == id)
+        let id = kernel_id(self.reader, ident, |id| self.by_ns_tid.contains_key(&id))?;
+        self.by_ns_tid.get(&id).copied()
     }
 
     fn thread(&self, raw: &RawThread, kernel: &KernelThread, object: Option<Address>) -> Thread {

@@ -2,6 +2,7 @@
 
 use crate::caches::Caches;
 use crate::code::CodeCache;
+use crate::hash::Hashes;
 use crate::layout::{Field, Layout};
 use crate::object::TypeCache;
 use process::{Memory, ReadError};
@@ -47,6 +48,8 @@ pub struct Reader<'a> {
     pub types: &'a TypeCache,
     /// The code objects met so far.
     pub codes: &'a CodeCache,
+    /// How strings are hashed.
+    pub hashes: &'a Hashes,
 }
 
 impl<'a> Reader<'a> {
@@ -57,6 +60,7 @@ impl<'a> Reader<'a> {
             layout,
             types: &caches.types,
             codes: &caches.codes,
+            hashes: &caches.hashes,
         }
     }
 

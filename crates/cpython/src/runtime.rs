@@ -21,6 +21,8 @@ pub struct Symbols {
     pub runtime_section: Option<(Address, u64)>,
     /// The symbol `Py_Version` (3.11+).
     pub py_version: Option<Address>,
+    /// The symbol `_Py_HashSecret`.
+    pub hash_secret: Option<Address>,
     /// Paths of the executable and of the library that hold Python: they tell a version by their names.
     pub hints: Vec<String>,
 }
@@ -89,7 +91,12 @@ impl Runtime {
         Reader::new(memory, &self.layout, &self.caches)
     }
 
-    fn new(address: Address, version: Version, layout: Layout) -> Result<Runtime, FindError> {
+    fn new(
+        address: Address,
+        version: Version,
+        layout: Layout,
+        symbols: &Symbols,
+    ) -> Result<Runtime, FindError> {
         let dialect = Dialect::for_version(hex(&version))
             .ok_or_else(|| FindError::TooNew(version.to_string()))?;
         Ok(Runtime {
@@ -97,7 +104,7 @@ impl Runtime {
             version,
             layout,
             dialect,
-            caches: Caches::new(dialect),
+            caches: Caches::new(dialect, symbols.hash_secret),
         })
     }
 }
@@ -121,7 +128,7 @@ fn at(
 ) -> Result<Runtime, FindError> {
     if let Some(offsets) = debug_offsets(memory, address)? {
         let (version, layout) = layout_by_offsets(&offsets)?;
-        return confirmed(memory, Runtime::new(address, version, layout)?);
+        return confirmed(memory, Runtime::new(address, version, layout, symbols)?);
     }
     if let Some(place) = symbols.py_version {
         let mut word = [0; 4];
@@ -129,10 +136,10 @@ fn at(
         let version = Version::from_hex(u32::from_le_bytes(word));
         if version.is_plausible() {
             let layout = known_layout(&version)?;
-            return confirmed(memory, Runtime::new(address, version, layout)?);
+            return confirmed(memory, Runtime::new(address, version, layout, symbols)?);
         }
     }
-    tried(memory, address, hinted)
+    tried(memory, symbols, address, hinted)
 }
 
 /// The bytes of the debug offsets; `None` before 3.13.
@@ -213,6 +220,7 @@ fn runtime_is_there(memory: &dyn Memory, runtime: &Runtime) -> bool {
 /// Tries one layout after the other, the hinted version's first (3.8–3.10 do not tell their version).
 fn tried(
     memory: &dyn Memory,
+    symbols: &Symbols,
     address: Address,
     hinted: Option<(u8, u8)>,
 ) -> Result<Runtime, FindError> {
@@ -221,14 +229,14 @@ fn tried(
     let mut empty = !candidates.is_empty();
     for (version, layout) in candidates {
         let hinted = Some((version.major, version.minor)) == hinted;
-        let runtime = Runtime::new(address, version, layout)?;
+        let runtime = Runtime::new(address, version, layout, symbols)?;
         match said_version(&runtime.reader(memory), address) {
             Said::Version(said) if same_minor(&said, &version) => {
                 let version = Version {
                     free_threaded: version.free_threaded,
                     ..said
                 };
-                let runtime = Runtime::new(address, version, known_layout(&version)?)?;
+                let runtime = Runtime::new(address, version, known_layout(&version)?, symbols)?;
                 return Ok(as_it_is(memory, runtime));
             }
             Said::Nothing if hinted => return Err(FindError::NotInitialized),

@@ -1,6 +1,6 @@
 //! Thread states.
 
-use crate::frame::{RawFrame, Walk, frames_of_thread};
+use crate::frame::{RawFrame, Walk, frames_of_thread, innermost_frame};
 use crate::gil::Gil;
 use crate::interpreter::Interp;
 use crate::raw::Raw;
@@ -13,11 +13,17 @@ use std::collections::HashMap;
 const THREADS_MAX: usize = 100_000;
 /// Most exceptions that are being handled, one within the other.
 const HANDLED_MAX: usize = 1000;
-/// Most bytes of a thread's frames that are brought in ahead.
+/// Most bytes of a chunk of a thread's frames that are brought in ahead.
 const CHUNK_MAX: u64 = 1 << 20;
+/// Most bytes of all older chunks together that are brought in ahead.
+const OLDER_CHUNKS_MAX: u64 = 32 << 20;
+/// Most entries from C of one thread that are brought in ahead.
+const ENTRIES_AHEAD: usize = 32;
+/// Most frames of one thread that are brought in ahead, where each is an object.
+const DEPTH_AHEAD: usize = 200;
 
 /// How much of a `pthread_t` is searched for the kernel's thread id: glibc has it at 720, musl at 48.
-const PTHREAD_BYTES: usize = 1024;
+pub(crate) const PTHREAD_BYTES: usize = 1024;
 /// Most characters of a thread's name.
 const NAME_MAX: usize = 200;
 
@@ -106,26 +112,120 @@ fn thread_states(reader: &Reader<'_>, head: Address) -> (Vec<Raw>, bool) {
     (states, false)
 }
 
-/// Brings in at once what the walks along the frames will read (3.11+).
+/// Brings in at once what the walks along the frames of all threads will read.
 fn prefetch(reader: &Reader<'_>, states: &[Raw]) {
-    let thread = &reader.layout.thread_state;
-    let chunk = &reader.layout.stack_chunk;
-    let find = |field| {
-        let found: Vec<Address> = states
-            .iter()
-            .filter_map(|state| state.get(reader, field).ok().and_then(Address::non_null))
+    let fields = &reader.layout.thread_state;
+    if fields.frame.exists() {
+        return prefetch_objects(reader, states);
+    }
+    let mut ranges: Vec<(Address, u64)> = Vec::new();
+    let mut cframes: Vec<(Address, u64)> = Vec::new();
+    let mut chunks: Vec<Address> = Vec::new();
+    for state in states {
+        let get = |field| state.get(reader, field).ok().and_then(Address::non_null);
+        cframes.extend(get(fields.cframe).map(|at| (at, reader.layout.cframe.size)));
+        let Some(chunk) = get(fields.datastack_chunk) else {
+            continue;
+        };
+        chunks.push(chunk);
+        // Of the chunk in use only the thread knows where its end is.
+        let used = get(fields.datastack_top).and_then(|top| top.0.checked_sub(chunk.0));
+        let used = used.filter(|used| *used <= CHUNK_MAX);
+        ranges.push((chunk, used.unwrap_or(reader.layout.stack_chunk.size)));
+    }
+    reader.memory.prefetch_alone(&cframes);
+    reader.memory.prefetch(&ranges);
+    prefetch_older_chunks(reader, chunks);
+    prefetch_entries(reader, states);
+}
+
+/// Brings in the frames that lie on the threads' C stacks, the marks of where C code called Python (3.12+).
+fn prefetch_entries(reader: &Reader<'_>, states: &[Raw]) {
+    let fields = &reader.layout.thread_state;
+    let frame = &reader.layout.interpreter_frame;
+    let previous = |at: Address| reader.get(at, frame.previous).unwrap_or(Address::NULL);
+    let mut walks: Vec<(Address, std::ops::Range<u64>)> = Vec::new();
+    for state in states {
+        let get = |field| state.get(reader, field).unwrap_or(Address::NULL);
+        let chunk = get(fields.datastack_chunk).0..get(fields.datastack_top).0;
+        if let Ok(innermost) = innermost_frame(reader, state) {
+            walks.push((innermost, chunk));
+        }
+    }
+    for _ in 0..ENTRIES_AHEAD {
+        walks.retain_mut(|(at, chunk)| {
+            let mut steps = 0;
+            while chunk.contains(&at.0) && steps < DEPTH_AHEAD {
+                *at = previous(*at);
+                steps += 1;
+            }
+            !at.is_null()
+        });
+        // One alone is brought in just as well by whoever reads it.
+        if walks.len() < 2 {
+            return;
+        }
+        let entries: Vec<(Address, u64)> = walks.iter().map(|(at, _)| (*at, frame.size)).collect();
+        reader.memory.prefetch_alone(&entries);
+        for (at, _) in &mut walks {
+            *at = previous(*at);
+        }
+    }
+}
+
+/// Brings in the chunks that deep stacks had before their latest, of all threads together.
+fn prefetch_older_chunks(reader: &Reader<'_>, mut chunks: Vec<Address>) {
+    let fields = &reader.layout.stack_chunk;
+    let mut left = OLDER_CHUNKS_MAX;
+    loop {
+        chunks.retain_mut(|at| {
+            let previous = reader.get(*at, fields.previous).ok();
+            *at = previous.unwrap_or(Address::NULL);
+            !at.is_null()
+        });
+        let heads: Vec<(Address, u64)> = chunks.iter().map(|at| (*at, fields.size)).collect();
+        reader.memory.prefetch(&heads);
+        let in_use = |at: &Address| {
+            let slots: u64 = reader.get(*at, fields.top).unwrap_or(0);
+            let bytes = slots.saturating_mul(8).saturating_add(fields.size);
+            (*at, bytes.min(CHUNK_MAX))
+        };
+        let bodies: Vec<(Address, u64)> = chunks.iter().map(in_use).collect();
+        // A chunk is never smaller than a page.
+        let bytes: u64 = bodies.iter().map(|(_, bytes)| bytes.max(&4096)).sum();
+        left = left.saturating_sub(bytes);
+        if chunks.is_empty() || left == 0 {
+            return;
+        }
+        reader.memory.prefetch(&bodies);
+    }
+}
+
+/// Brings in the frames of all threads, those at the same depth together (up to 3.10, where each is an object).
+fn prefetch_objects(reader: &Reader<'_>, states: &[Raw]) {
+    let fields = &reader.layout.frame_object;
+    let frame = reader.layout.thread_state.frame;
+    let mut frames: Vec<Address> = states
+        .iter()
+        .filter_map(|state| state.get(reader, frame).ok().and_then(Address::non_null))
+        .collect();
+    for _ in 0..DEPTH_AHEAD {
+        // One alone is brought in just as well by whoever reads it.
+        if frames.len() < 2 {
+            return;
+        }
+        let ranges: Vec<(Address, u64)> = frames.iter().map(|at| (*at, fields.size)).collect();
+        reader.memory.prefetch(&ranges);
+        frames = frames
+            .into_iter()
+            .filter_map(|at| {
+                reader
+                    .get(at, fields.f_back)
+                    .ok()
+                    .and_then(Address::non_null)
+            })
             .collect();
-        found
-    };
-    let chunks = find(thread.datastack_chunk);
-    let heads: Vec<(Address, u64)> = chunks.iter().map(|at| (*at, chunk.size)).collect();
-    reader.memory.prefetch(&heads);
-    let in_use = |at: &Address| {
-        let slots: u64 = reader.get(*at, chunk.top).unwrap_or(0);
-        (*at, slots.saturating_mul(8).min(CHUNK_MAX))
-    };
-    let bodies: Vec<(Address, u64)> = chunks.iter().map(in_use).collect();
-    reader.memory.prefetch(&bodies);
+    }
 }
 
 fn thread(reader: &Reader<'_>, state: &Raw, interpreter: i64, gil: Option<&Gil>) -> RawThread {
@@ -193,15 +293,15 @@ fn active_threads(
     ))
 }
 
-/// The kernel's id of the thread whose `pthread_t` is `ident`, by what libc keeps there; one of `ids`, as the target
-/// numbers them.
-pub fn kernel_id(reader: &Reader<'_>, ident: u64, ids: &[u32]) -> Option<u32> {
+/// The kernel's id of the thread whose `pthread_t` is `ident`, by what libc keeps there; one of those for which `is_id`
+/// says that a thread has it, as the target numbers them.
+pub fn kernel_id(reader: &Reader<'_>, ident: u64, is_id: impl Fn(u32) -> bool) -> Option<u32> {
     let mut bytes = [0u8; PTHREAD_BYTES];
     reader.memory.read(Address(ident), &mut bytes).ok()?;
     let mut words = bytes
         .chunks_exact(4)
         .map(|word| word.try_into().map_or(0, u32::from_le_bytes));
-    words.find(|word| *word > 1 && ids.contains(word))
+    words.find(|word| *word > 1 && is_id(*word))
 }
 
 /// The names of the threads of the interpreter whose state is at `interpreter`, by their ident, as `threading` has

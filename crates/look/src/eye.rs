@@ -1,17 +1,22 @@
 //! Taking a look: what is read before, while and after a target stands still.
 
-use crate::family::family;
+use crate::family::Family;
 use crate::opened::Opened;
 use crate::{LookError, Options, Source, facts, reaching};
 use cpython::read::{KernelThread, Reading, Wanted, read};
 use process::hold::Hold;
-use process::{Memory, ProcStatus};
+use process::{Memory, ProcStatus, Watch};
 use snapshot::Snapshot;
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// How often a copy is taken again, because the reading met pages that the last copy did not have.
 const ROUNDS_MAX: usize = 3;
+/// What is told of the time for which a target was held that did not have to be: not nothing, as that would mean that
+/// it was read while it ran.
+const UNDISTURBED: Duration = Duration::from_micros(1);
+/// How often, while a target is held, a copy is taken again because a thread that was asleep ran during it.
+const COPIES_MAX: usize = 8;
 
 /// Looks at a target, again and again if need be; what does not change is found out once.
 #[derive(Debug)]
@@ -25,6 +30,7 @@ pub struct Eye {
 struct Member<'a> {
     opened: &'a Opened,
     status: ProcStatus,
+    watch: Option<Watch>,
     kernel: Vec<KernelThread>,
     reading: Option<Reading>,
     notes: Vec<String>,
@@ -46,7 +52,7 @@ impl Eye {
             if status.is_zombie() {
                 return Err(LookError::Zombie(pid));
             }
-            eye.opened.insert(pid, Opened::open(pid)?);
+            eye.opened.insert(pid, Opened::open(pid, Some(options))?);
         }
         Ok(eye)
     }
@@ -86,12 +92,13 @@ impl Eye {
     }
 
     fn look_live(&mut self, root: u32) -> Result<Snapshot, LookError> {
-        let pids = family(root, self.options.children);
+        let family = Family::of(root, self.options.children);
+        let pids = &family.pids;
         self.opened
             .retain(|pid, opened| pids.contains(pid) && opened.is_same());
-        for pid in &pids {
+        for pid in pids {
             if !self.opened.contains_key(pid)
-                && let Ok(opened) = Opened::open(*pid)
+                && let Ok(opened) = Opened::open(*pid, Some(self.options))
             {
                 self.opened.insert(*pid, opened);
             }
@@ -107,14 +114,20 @@ impl Eye {
         let mut members: Vec<Member<'_>> = Vec::new();
         for opened in pids.iter().filter_map(|pid| self.opened.get(pid)) {
             // One that ends meanwhile is no longer there; what is left of it shows in its parent's children.
-            let Ok(status) = ProcStatus::read(opened.pid) else {
+            let Ok(begun) = opened.begin(self.options) else {
                 continue;
             };
-            let kernel = facts::kernel_threads(opened.pid, &status);
+            if begun.status.is_zombie() {
+                if opened.pid == root {
+                    return Err(LookError::Zombie(root));
+                }
+                continue;
+            }
             members.push(Member {
                 opened,
-                status,
-                kernel,
+                status: begun.status,
+                watch: begun.watch,
+                kernel: begun.kernel,
                 reading: None,
                 notes: Vec::new(),
             });
@@ -124,7 +137,7 @@ impl Eye {
         } else {
             self.read_running(&mut members)
         };
-        let mut snapshot = assemble(members, self.options);
+        let mut snapshot = assemble(members, &family, self.options);
         snapshot.held_still_us = u64::try_from(held.as_micros()).unwrap_or(u64::MAX);
         if !snapshot.processes.iter().any(|process| process.pid == root) {
             return Err(LookError::Ended(root));
@@ -134,47 +147,40 @@ impl Eye {
 
     fn read_running(&self, members: &mut [Member<'_>]) -> Duration {
         for member in members {
-            member.opened.memory.clear();
             member.read(&member.opened.memory, self.options);
         }
         Duration::ZERO
     }
 
-    /// Reads once while all run, so that the pages are known; then copies those pages while all stand still, and
-    /// reads the copy. Where the reading of the copy meets other pages, a new copy is taken with those too; the
-    /// last time the reading itself is done while they stand still.
+    /// Reads once while all run. Where all threads slept meanwhile, that was of one moment. Otherwise it tells which
+    /// pages matter: they are copied while all stand still, and the copy is read. Where the reading of the copy meets
+    /// other pages, a new copy is taken with those too; the last time the reading itself is done while they stand still.
     fn read_held(&self, members: &mut [Member<'_>], root: u32) -> Result<Duration, LookError> {
-        for member in members.iter_mut() {
-            member.opened.memory.clear();
-            member.read(&member.opened.memory, self.options);
+        self.read_running(members);
+        if members.iter_mut().all(Member::slept) {
+            return Ok(UNDISTURBED);
         }
         let mut total = Duration::ZERO;
         for round in 1..=ROUNDS_MAX {
             let last = round == ROUNDS_MAX;
-            let mut holds = Vec::with_capacity(members.len());
-            for member in members.iter_mut() {
-                match Hold::take_sparing(member.opened.pid, &facts::half_way(&member.kernel)) {
-                    Ok(hold) => holds.push(Some(hold)),
-                    Err(error) if member.opened.pid == root => return Err(error.into()),
-                    Err(error) => {
-                        member
-                            .notes
-                            .push(format!("it was read without being held still: {error}"));
-                        holds.push(None);
-                    }
-                }
+            let mut holds = hold_all(members, root)?;
+            if last {
+                stop_more(members, &mut holds, root, Stop::All)?;
             }
+            copy_still(members, &mut holds, root)?;
             for (member, hold) in members.iter_mut().zip(&holds) {
-                if let Some(hold) = hold {
-                    facts::take_registers(&mut member.kernel, hold);
-                }
-                // A page that went away is noticed by whoever reads it.
-                let _ = member.opened.memory.refresh_all();
-                if last {
-                    member.read(&member.opened.memory, self.options);
+                if let (Some(hold), Some(watch)) = (hold, &member.watch) {
+                    facts::take_registers(&mut member.kernel, hold, watch);
                 }
             }
-            let still = holds.iter().flatten().all(Hold::spared_sleep);
+            if last {
+                self.read_running(members);
+                // Only a thread asleep in a write has been spared.
+                if stop_more(members, &mut holds, root, Stop::Woken)? {
+                    copy_still(members, &mut holds, root)?;
+                    self.read_running(members);
+                }
+            }
             total += holds
                 .into_iter()
                 .flatten()
@@ -191,7 +197,7 @@ impl Eye {
                 missed += member.opened.memory.misses();
                 member.opened.memory.thaw();
             }
-            if missed == 0 && still {
+            if missed == 0 {
                 break;
             }
         }
@@ -199,7 +205,101 @@ impl Eye {
     }
 }
 
+/// Holds the threads of all members that do not sleep.
+fn hold_all(members: &mut [Member<'_>], root: u32) -> Result<Vec<Option<Hold>>, LookError> {
+    let mut holds = Vec::with_capacity(members.len());
+    for member in members {
+        let pid = member.opened.pid;
+        let hold = match &mut member.watch {
+            Some(watch) => Hold::take_awake(pid, watch),
+            None => Hold::take(pid),
+        };
+        match hold {
+            Ok(hold) => holds.push(Some(hold)),
+            Err(error) if pid == root => return Err(error.into()),
+            Err(error) => {
+                member
+                    .notes
+                    .push(format!("it was read without being held still: {error}"));
+                holds.push(None);
+            }
+        }
+    }
+    Ok(holds)
+}
+
+/// Copies the pages that were read, as of one moment: again, if a thread that was asleep has run meanwhile.
+fn copy_still(
+    members: &mut [Member<'_>],
+    holds: &mut [Option<Hold>],
+    root: u32,
+) -> Result<(), LookError> {
+    for copy in 1..=COPIES_MAX {
+        for member in members.iter() {
+            let memory = &member.opened.memory;
+            // A page that went away is noticed by whoever reads it.
+            let _ = if copy == 1 {
+                memory.refresh_touched()
+            } else {
+                memory.refresh_all()
+            };
+        }
+        let stop = if copy + 1 < COPIES_MAX {
+            Stop::Woken
+        } else {
+            Stop::All
+        };
+        if !stop_more(members, holds, root, stop)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Which threads to stop.
+#[derive(Clone, Copy)]
+enum Stop {
+    /// Those that have run since they were seen asleep.
+    Woken,
+    /// All that are not stopped yet.
+    All,
+}
+
+/// Stops more threads of the members. Whether there were any to stop.
+fn stop_more(
+    members: &mut [Member<'_>],
+    holds: &mut [Option<Hold>],
+    root: u32,
+    stop: Stop,
+) -> Result<bool, LookError> {
+    let mut any = false;
+    for (member, slot) in members.iter_mut().zip(holds) {
+        let Some(hold) = slot else { continue };
+        let stopped = match (stop, &mut member.watch) {
+            (Stop::Woken, Some(watch)) => hold.stop_woken(watch),
+            (Stop::Woken, None) => Ok(false),
+            (Stop::All, watch) => hold.stop_all(watch.as_mut()),
+        };
+        match stopped {
+            Ok(stopped) => any |= stopped,
+            Err(error) if member.opened.pid == root => return Err(error.into()),
+            Err(error) => {
+                member
+                    .notes
+                    .push(format!("it was read without being held still: {error}"));
+                *slot = None;
+            }
+        }
+    }
+    Ok(any)
+}
+
 impl Member<'_> {
+    /// Whether none of its threads has run since they were first asked for.
+    fn slept(&mut self) -> bool {
+        self.watch.as_mut().is_some_and(Watch::all_asleep)
+    }
+
     fn read(&mut self, memory: &dyn Memory, options: Options) {
         let Ok(runtime) = &self.opened.runtime else {
             return;
@@ -220,14 +320,14 @@ impl Member<'_> {
     }
 }
 
-fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
+fn assemble(members: Vec<Member<'_>>, family: &Family, options: Options) -> Snapshot {
     let mut snapshot = Snapshot {
         schema: snapshot::SCHEMA,
         ..Snapshot::default()
     };
     let opened: Vec<&Opened> = members.iter().map(|member| member.opened).collect();
     for member in members {
-        let mut process = facts::process(member.opened, &member.status);
+        let mut process = facts::process(member.opened, &member.status, options);
         process.notes = member.notes;
         match member.reading {
             Some(mut reading) => {
@@ -249,7 +349,8 @@ fn assemble(members: Vec<Member<'_>>, options: Options) -> Snapshot {
             }
             None => facts::take_native(&mut process, member.kernel),
         }
-        facts::descriptors(&mut process, member.opened, options);
+        facts::name_threads(&mut process);
+        facts::descriptors(&mut process, member.opened, family, options);
         snapshot.processes.push(process);
     }
     if options.reach {

@@ -1,11 +1,12 @@
 //! The kernel's side of each process, joined with what its interpreter says.
 
+use crate::family::Family;
 use crate::opened::Opened;
 use crate::{Options, waits};
 use cpython::read::{KernelThread, Reading};
 use process::fds::End;
 use process::hold::Hold;
-use process::{Mapping, Maps, ProcError, ProcStatus, proc};
+use process::{Mapping, Maps, ProcError, ProcStatus, Watch, proc};
 use snapshot::{Address, FdKind, Process, ProcessState, Snapshot, SyncState, Thread, ThreadState};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -14,20 +15,23 @@ use std::time::Duration;
 /// How long the descriptors of all other processes are searched.
 const SEARCH_LIMIT: Duration = Duration::from_millis(200);
 
-/// The threads of a process as the kernel shows them.
-pub(crate) fn kernel_threads(pid: u32, status: &ProcStatus) -> Vec<KernelThread> {
+/// The threads of a process as the kernel shows them, watched from now on.
+pub(crate) fn kernel_threads(
+    pid: u32,
+    status: &ProcStatus,
+    watch: Option<&mut Watch>,
+    options: Options,
+) -> Vec<KernelThread> {
     let other_namespace = status.ns_pids.len() > 1;
-    let threads = process::ThreadReader::open(pid)
-        .and_then(|mut reader| reader.read_all(true))
-        .unwrap_or_default();
+    let threads = watch.and_then(|watch| watch.begin(options.reach).ok());
     let named = |tid: u32| {
         let inside = other_namespace
             .then(|| ProcStatus::read_thread(pid, tid).ok()?.ns_pid())
             .flatten();
         inside.unwrap_or(tid)
     };
+    let threads = threads.unwrap_or_default().into_iter();
     threads
-        .into_iter()
         .map(|(tid, os)| KernelThread {
             tid,
             ns_tid: named(tid),
@@ -36,28 +40,15 @@ pub(crate) fn kernel_threads(pid: u32, status: &ProcStatus) -> Vec<KernelThread>
         .collect()
 }
 
-/// The threads that sleep in a call which a stop would end half-way.
-pub(crate) fn half_way(kernel: &[KernelThread]) -> Vec<u32> {
-    let inside = |thread: &&KernelThread| {
-        let call = thread.os.syscall.as_ref();
-        call.is_some_and(process::ends_half_way)
-    };
-    kernel
-        .iter()
-        .filter(inside)
-        .map(|thread| thread.tid)
-        .collect()
-}
-
-/// What the registers of the held threads say is truer than what `/proc` said before.
-pub(crate) fn take_registers(kernel: &mut Vec<KernelThread>, hold: &Hold) {
+/// What the registers of the held threads say is truer than what `/proc` said before. Those that are neither held
+/// nor asleep have ended.
+pub(crate) fn take_registers(kernel: &mut Vec<KernelThread>, hold: &Hold, watch: &Watch) {
     let held: HashMap<u32, _> = hold
         .threads()
         .iter()
         .map(|thread| (thread.tid, thread))
         .collect();
-    let spared: Vec<u32> = hold.spared().collect();
-    kernel.retain(|thread| held.contains_key(&thread.tid) || spared.contains(&thread.tid));
+    kernel.retain(|thread| held.contains_key(&thread.tid) || watch.is_asleep(thread.tid));
     for thread in kernel.iter_mut() {
         let Some(registers) = held.get(&thread.tid).and_then(|held| held.registers) else {
             continue;
@@ -71,7 +62,7 @@ pub(crate) fn take_registers(kernel: &mut Vec<KernelThread>, hold: &Hold) {
         thread.os.pc = Some(registers.pc());
         thread.os.sp = Some(registers.sp());
     }
-    let known: Vec<u32> = kernel.iter().map(|thread| thread.tid).collect();
+    let known: HashSet<u32> = kernel.iter().map(|thread| thread.tid).collect();
     for thread in hold
         .threads()
         .iter()
@@ -91,7 +82,7 @@ pub(crate) fn take_registers(kernel: &mut Vec<KernelThread>, hold: &Hold) {
 }
 
 /// What `/proc` says of a process.
-pub(crate) fn process(opened: &Opened, status: &ProcStatus) -> Process {
+pub(crate) fn process(opened: &Opened, status: &ProcStatus, options: Options) -> Process {
     let pid = opened.pid;
     let (python, free_threaded) = match &opened.runtime {
         Ok(runtime) => (
@@ -107,9 +98,7 @@ pub(crate) fn process(opened: &Opened, status: &ProcStatus) -> Process {
             .then(|| status.ns_pid())
             .flatten(),
         parent: status.ppid,
-        forked_from: opened
-            .runtime
-            .is_ok()
+        forked_from: (options.reach && opened.runtime.is_ok())
             .then(|| forked_from(opened, status.ppid))
             .flatten(),
         python,
@@ -181,7 +170,12 @@ pub(crate) fn take_native(process: &mut Process, kernel: Vec<KernelThread>) {
 }
 
 /// Open descriptors, children and file locks; then the waits that only they explain.
-pub(crate) fn descriptors(process: &mut Process, opened: &Opened, options: Options) {
+pub(crate) fn descriptors(
+    process: &mut Process,
+    opened: &Opened,
+    family: &Family,
+    options: Options,
+) {
     let needed = options.reach || waits::needs_descriptors(process);
     if needed {
         note(
@@ -197,13 +191,38 @@ pub(crate) fn descriptors(process: &mut Process, opened: &Opened, options: Optio
             &mut process.file_locks,
         );
     }
-    note(
-        &mut process.notes,
-        "its children",
-        process::children::of(opened.pid),
-        &mut process.children,
-    );
+    if options.reach || waits::needs_children(process) {
+        let read = match family.children(opened.pid) {
+            Some(pids) => Ok(process::children::described(pids)),
+            None => process::children::of(opened.pid),
+        };
+        note(
+            &mut process.notes,
+            "its children",
+            read,
+            &mut process.children,
+        );
+    }
     waits::complete(process, opened);
+}
+
+/// Names the threads that only the kernel has a name for.
+pub(crate) fn name_threads(process: &mut Process) {
+    let mut nameless = process
+        .threads
+        .iter_mut()
+        .filter(|thread| thread.name.is_empty())
+        .peekable();
+    if nameless.peek().is_none() {
+        return;
+    }
+    let Ok(mut reader) = process::ThreadReader::open(process.pid) else {
+        return;
+    };
+    for thread in nameless {
+        thread.name = reader.name(thread.tid).unwrap_or_default();
+        thread.os.comm.clone_from(&thread.name);
+    }
 }
 
 fn note<T>(notes: &mut Vec<String>, what: &str, read: Result<T, ProcError>, into: &mut T) {
@@ -268,15 +287,7 @@ pub(crate) fn shared_outside(snapshot: &mut Snapshot) {
     let mut ends = HashSet::new();
     for process in &snapshot.processes {
         let kinds: HashMap<i32, &FdKind> = process.fds.iter().map(|fd| (fd.fd, &fd.kind)).collect();
-        let threads = process
-            .threads
-            .iter()
-            .filter_map(|thread| thread.waits_for.as_ref());
-        let tasks = process
-            .tasks
-            .iter()
-            .filter_map(|task| task.waits_for.as_ref());
-        for fd in threads.chain(tasks).flat_map(|wait| &wait.fds) {
+        for fd in waits::all(process).flat_map(|wait| &wait.fds) {
             match kinds.get(fd) {
                 Some(FdKind::Pipe { inode, .. }) => ends.extend([End::Inode(*inode)]),
                 Some(FdKind::Socket {

@@ -65,7 +65,7 @@ fn listed(pid: u32) -> Result<Option<Listed>, ()> {
     if status.is_zombie() {
         return Ok(None);
     }
-    let runtime = match Opened::open(pid) {
+    let runtime = match Opened::open(pid, None) {
         Ok(opened) => opened.runtime,
         Err(LookError::Proc(ProcError::Denied(_))) => return Err(()),
         Err(_) => return Ok(None),

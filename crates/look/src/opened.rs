@@ -1,13 +1,24 @@
 //! One process or core, opened: its memory, what is mapped, and the Python in it.
 
-use crate::LookError;
+use crate::{LookError, Options, facts};
+use cpython::read::KernelThread;
 use cpython::runtime::{FindError, Runtime, Symbols};
 use process::elf::{Elf, ElfError, Module, modules};
-use process::{LiveMemory, Maps, Memory, PageCache};
+use process::{LiveMemory, Maps, Memory, PageCache, ProcError, ProcStatus, Watch};
+use std::cell::RefCell;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// For so long after a process was opened a first look still counts as begun with that.
+const FRESH: Duration = Duration::from_millis(50);
 
 /// What the executables and libraries are asked for.
-const SYMBOLS: [&str; 3] = ["_PyRuntime", "Py_Version", "pypy_main_startup"];
+const SYMBOLS: [&str; 4] = [
+    "_PyRuntime",
+    "Py_Version",
+    "_Py_HashSecret",
+    "pypy_main_startup",
+];
 const SECTIONS: [&str; 1] = [".PyRuntime"];
 
 /// A live process, opened.
@@ -23,15 +34,42 @@ pub struct Opened {
     pub memory: PageCache<LiveMemory>,
     /// The Python in it, or why there is none to read.
     pub runtime: Result<Runtime, FindError>,
+    /// The look that began with its opening.
+    begun: RefCell<Option<Begun>>,
+}
+
+/// What is known of a process when a look at it begins.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub status: ProcStatus,
+    pub watch: Option<Watch>,
+    pub kernel: Vec<KernelThread>,
+    at: Instant,
+}
+
+impl Begun {
+    fn now(pid: u32, options: Options) -> Result<Begun, ProcError> {
+        let status = ProcStatus::read(pid)?;
+        let mut watch = Watch::open(pid).ok();
+        let kernel = facts::kernel_threads(pid, &status, watch.as_mut(), options);
+        Ok(Begun {
+            status,
+            watch,
+            kernel,
+            at: Instant::now(),
+        })
+    }
 }
 
 impl Opened {
-    /// Opens a process; one that runs no Python is opened too.
+    /// Opens a process; one that runs no Python is opened too. With options a look at it begins with that.
     ///
     /// # Errors
     /// When it does not exist or may not be read.
-    pub fn open(pid: u32) -> Result<Opened, LookError> {
+    pub fn open(pid: u32, look: Option<Options>) -> Result<Opened, LookError> {
         let start = process::proc::start_time(pid)?;
+        // What is read from here on counts for the first look.
+        let begun = look.map(|options| Begun::now(pid, options)).transpose()?;
         let maps = Maps::read(pid)?;
         let memory = PageCache::new(LiveMemory::new(pid));
         let runtime = find(pid, &maps, &memory)?;
@@ -41,7 +79,19 @@ impl Opened {
             maps,
             memory,
             runtime,
+            begun: RefCell::new(begun),
         })
+    }
+
+    /// Begins a look: nothing of what was read before counts, unless it was opened just now.
+    pub(crate) fn begin(&self, options: Options) -> Result<Begun, ProcError> {
+        match self.begun.take() {
+            Some(begun) if begun.at.elapsed() < FRESH => Ok(begun),
+            _ => {
+                self.memory.clear();
+                Begun::now(self.pid, options)
+            }
+        }
     }
 
     /// Whether it is still the same process, running the same program.
@@ -127,13 +177,17 @@ fn is_likely(module: &Module) -> bool {
     name.contains("python") || name.contains("pypy")
 }
 
-/// What a module tells; `in_full` looks through its static symbol table too, which takes its time.
+/// What a module tells; `in_full` looks through its static symbol table too, which takes its time, where the others
+/// do not tell.
 fn symbols(module: &Module, elf: Option<Elf<'_>>, in_full: bool) -> Told {
     let found = elf.map(|elf| {
-        if in_full {
+        let quick = elf.find_quick(&SYMBOLS, &SECTIONS);
+        let runtime = quick.symbols.first().copied().flatten();
+        let section = quick.sections.first().copied().flatten();
+        if in_full && runtime.or(section).is_none() {
             elf.find(&SYMBOLS, &SECTIONS)
         } else {
-            elf.find_quick(&SYMBOLS, &SECTIONS)
+            quick
         }
     });
     let found = found.unwrap_or_default();
@@ -155,9 +209,10 @@ fn symbols(module: &Module, elf: Option<Elf<'_>>, in_full: bool) -> Told {
                 .flatten()
                 .map(|s| (s.address, s.size)),
             py_version: symbol(1),
+            hash_secret: symbol(2),
             hints: vec![module.path.to_string_lossy().into_owned()],
         },
-        pypy: symbol(2).is_some(),
+        pypy: symbol(3).is_some(),
     }
 }
 

@@ -38,19 +38,22 @@ pub(crate) fn complete(process: &mut Process, opened: &Opened) {
     }
 }
 
+/// What threads and tasks wait for.
+pub(crate) fn all(process: &Process) -> impl Iterator<Item = &Wait> {
+    let threads = process.threads.iter().filter_map(|t| t.waits_for.as_ref());
+    let tasks = process.tasks.iter().filter_map(|t| t.waits_for.as_ref());
+    threads.chain(tasks)
+}
+
+/// Whether somebody waits for a child.
+pub(crate) fn needs_children(process: &Process) -> bool {
+    all(process)
+        .any(|wait| wait.child.is_some() || matches!(wait.kind, Kind::Child | Kind::Process))
+}
+
 /// Whether some wait can only be named once the descriptors are known.
 pub(crate) fn needs_descriptors(process: &Process) -> bool {
-    let threads = process
-        .threads
-        .iter()
-        .filter_map(|thread| thread.waits_for.as_ref());
-    let mut all = threads.chain(
-        process
-            .tasks
-            .iter()
-            .filter_map(|task| task.waits_for.as_ref()),
-    );
-    all.any(|wait| !wait.fds.is_empty()) || process.python.is_none()
+    all(process).any(|wait| !wait.fds.is_empty()) || process.python.is_none()
 }
 
 /// A wait for one descriptor is for what that descriptor is.

@@ -5,17 +5,22 @@
 //! moment), and read again from the cache. What that second reading meets and the first did not is
 //! counted in [`PageCache::misses`].
 
+mod bytes;
+mod pieces;
+mod table;
+
 use crate::{Memory, Range, ReadError};
+use bytes::Bytes;
+use pieces::Pieces;
 use snapshot::Address;
 use std::cell::RefCell;
+use table::{NO_PAGE, Table};
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
 const PAGE_SHIFT: u32 = 12;
 /// Most pages kept: 256 MiB. Reads beyond go to the memory below, uncached.
 const PAGES_MAX: usize = 65_536;
-/// A page number that no address has.
-const NO_PAGE: u64 = u64::MAX;
 
 /// A cache of pages over another source of memory, whose mappings must begin and end on page
 /// bounds (a live process, a core file).
@@ -39,16 +44,18 @@ struct Slot {
 #[derive(Debug)]
 struct Pages {
     /// The pages' bytes, in the order of `slots`.
-    bytes: Vec<u8>,
+    bytes: Bytes,
     slots: Vec<Slot>,
     table: Table,
-    /// The page found last, and where its bytes start.
+    /// The page found last, and which slot is its.
     last_page: u64,
-    last_start: usize,
+    last_index: usize,
     /// Whether a page that is not there is an error instead of being read.
     frozen: bool,
     /// Pages that were asked for while frozen: the next refresh reads them too.
     wanted: Vec<u64>,
+    /// What is kept beside the pages.
+    pieces: Pieces,
     misses: u64,
 }
 
@@ -70,15 +77,17 @@ impl<M: Memory> PageCache<M> {
     /// each for long runs of pages. After it, all that the cache holds is of one moment, if the
     /// target is held. Resets [`PageCache::misses`].
     pub fn refresh_all(&self) -> Result<(), ReadError> {
-        self.pages.borrow_mut().refresh(&self.memory, |_| true)
+        let mut pages = self.pages.borrow_mut();
+        pages.pieces.refresh(&self.memory, false)?;
+        pages.refresh(&self.memory, |_| true)
     }
 
     /// As [`PageCache::refresh_all`], but forgets the pages that nobody asked for since the last
     /// refresh, for one who looks again and again.
     pub fn refresh_touched(&self) -> Result<(), ReadError> {
-        self.pages
-            .borrow_mut()
-            .refresh(&self.memory, |slot| slot.touched)
+        let mut pages = self.pages.borrow_mut();
+        pages.pieces.refresh(&self.memory, true)?;
+        pages.refresh(&self.memory, |slot| slot.touched)
     }
 
     /// Brings the pages of all these ranges (address, length in bytes) in, in few system calls.
@@ -87,6 +96,20 @@ impl<M: Memory> PageCache<M> {
         let mut pages = self.pages.borrow_mut();
         let missing = pages.missing(ranges.iter().copied());
         pages.load(&self.memory, missing)
+    }
+
+    /// As [`PageCache::prefetch`], but keeps these bytes alone, not the pages around them. While frozen it does nothing.
+    pub fn prefetch_alone(&self, ranges: &[(Address, u64)]) -> Result<(), ReadError> {
+        let pages = &mut *self.pages.borrow_mut();
+        if pages.frozen {
+            return Ok(());
+        }
+        let table = &pages.table;
+        let absent = ranges
+            .iter()
+            .copied()
+            .filter(|(at, _)| table.get(at.0 >> PAGE_SHIFT).is_none());
+        pages.pieces.add(&self.memory, absent)
     }
 
     /// From now on a page that is not in the cache is an error (`Unmapped`), counted as a miss, and
@@ -102,7 +125,10 @@ impl<M: Memory> PageCache<M> {
 
     /// Forgets all pages.
     pub fn clear(&self) {
-        *self.pages.borrow_mut() = Pages::new();
+        let mut pages = self.pages.borrow_mut();
+        let bytes = std::mem::take(&mut pages.bytes);
+        *pages = Pages::new();
+        pages.bytes = bytes;
     }
 
     /// How many pages were asked for and not there, since the last refresh.
@@ -127,8 +153,8 @@ impl<M: Memory> Memory for PageCache<M> {
         let pages = &mut *self.pages.borrow_mut();
         let within = (address.0 % PAGE as u64) as usize;
         if address.0 >> PAGE_SHIFT == pages.last_page && within + buffer.len() <= PAGE {
-            let start = pages.last_start + within;
-            if let Some(bytes) = pages.bytes.get(start..start + buffer.len()) {
+            let page = pages.bytes.page(pages.last_index);
+            if let Some(bytes) = page.get(within..within + buffer.len()) {
                 buffer.copy_from_slice(bytes);
                 return Ok(());
             }
@@ -160,18 +186,24 @@ impl<M: Memory> Memory for PageCache<M> {
         // What fails here fails again, and tells, when it is read.
         let _ = PageCache::prefetch(self, ranges);
     }
+
+    fn prefetch_alone(&self, ranges: &[(Address, u64)]) {
+        // As above.
+        let _ = PageCache::prefetch_alone(self, ranges);
+    }
 }
 
 impl Pages {
     fn new() -> Pages {
         Pages {
-            bytes: Vec::new(),
+            bytes: Bytes::default(),
             slots: Vec::new(),
-            table: Table::with_room_for(256),
+            table: Table::with_room_for(512),
             last_page: NO_PAGE,
-            last_start: 0,
+            last_index: 0,
             frozen: false,
             wanted: Vec::new(),
+            pieces: Pieces::default(),
             misses: 0,
         }
     }
@@ -189,6 +221,13 @@ impl Pages {
         address
             .checked_add(length)
             .ok_or(ReadError::Unmapped(address))?;
+        if !self.pieces.is_empty()
+            && self.table.get(address.0 >> PAGE_SHIFT).is_none()
+            && let Some(bytes) = self.pieces.get(address, buffer.len())
+        {
+            buffer.copy_from_slice(bytes);
+            return Ok(());
+        }
         if (address.0 % PAGE as u64) as usize + buffer.len() > PAGE && !self.frozen {
             let missing = self.missing([(address, length)].into_iter());
             if missing.len() > 1 {
@@ -203,9 +242,8 @@ impl Pages {
             let count = rest.len().min(PAGE - within);
             let (part, behind) = rest.split_at_mut(count);
             match self.find(memory, at)? {
-                Some(start) => {
-                    let from = start + within;
-                    let bytes = self.bytes.get(from..from + count);
+                Some(index) => {
+                    let bytes = self.bytes.page(index).get(within..within + count);
                     part.copy_from_slice(bytes.ok_or(ReadError::Unmapped(at))?);
                 }
                 None => memory.read(at, part)?,
@@ -216,7 +254,7 @@ impl Pages {
         Ok(())
     }
 
-    /// Where the bytes of the page around `address` start; `None` when the cache is full and the
+    /// Which slot has the page around `address`; `None` when the cache is full and the
     /// page must be read without it.
     fn find<M: Memory>(
         &mut self,
@@ -247,8 +285,8 @@ impl Pages {
             return Err(ReadError::Unmapped(address));
         }
         self.last_page = page;
-        self.last_start = index * PAGE;
-        Ok(Some(index * PAGE))
+        self.last_index = index;
+        Ok(Some(index))
     }
 
     fn want(&mut self, page: u64) {
@@ -259,15 +297,10 @@ impl Pages {
 
     fn load_one<M: Memory>(&mut self, memory: &M, page: u64) -> Result<usize, ReadError> {
         let index = self.slots.len();
-        let start = index * PAGE;
-        self.bytes.resize(start + PAGE, 0);
-        let buffer = self.bytes.get_mut(start..).unwrap_or(&mut []);
-        let mapped = match memory.read(Address(page << PAGE_SHIFT), buffer) {
+        self.bytes.make_room(index + 1);
+        let mapped = match memory.read(Address(page << PAGE_SHIFT), self.bytes.page_mut(index)) {
             Ok(()) => true,
-            Err(error @ (ReadError::Gone | ReadError::Denied)) => {
-                self.bytes.truncate(start);
-                return Err(error);
-            }
+            Err(error @ (ReadError::Gone | ReadError::Denied)) => return Err(error),
             Err(_) => false,
         };
         self.slots.push(Slot {
@@ -305,16 +338,8 @@ impl Pages {
         }
         pages.truncate(PAGES_MAX - self.slots.len().min(PAGES_MAX));
         let index = self.slots.len();
-        let start = index * PAGE;
-        self.bytes.resize(start + pages.len() * PAGE, 0);
-        let buffer = self.bytes.get_mut(start..).unwrap_or(&mut []);
-        match fill(memory, &pages, buffer, |_| true) {
-            Ok(slots) => self.slots.extend(slots),
-            Err(error) => {
-                self.bytes.truncate(start);
-                return Err(error);
-            }
-        }
+        let slots = fill(memory, &pages, &mut self.bytes, index, |_| true)?;
+        self.slots.extend(slots);
         for (offset, &page) in pages.iter().enumerate() {
             self.table.insert(page, index + offset);
         }
@@ -344,9 +369,8 @@ impl Pages {
         pages.truncate(PAGES_MAX);
         self.last_page = NO_PAGE;
         self.misses = 0;
-        self.bytes.resize(pages.len() * PAGE, 0);
         let likely = |page| unmapped.binary_search(&page).is_err();
-        match fill(memory, &pages, &mut self.bytes, likely) {
+        match fill(memory, &pages, &mut self.bytes, 0, likely) {
             Ok(slots) => self.slots = slots,
             Err(error) => {
                 let frozen = self.frozen;
@@ -366,12 +390,13 @@ impl Pages {
     }
 }
 
-/// Reads `pages` (sorted) into `bytes`, one range for each run of neighbours. Pages that are not
+/// Reads `pages` (sorted) into `bytes` from slot `start` on, one range for each run of neighbours. Pages that are not
 /// `likely` to be mapped get ranges of their own. A run that fails is read again page by page.
 fn fill<M: Memory>(
     memory: &M,
     pages: &[u64],
-    bytes: &mut [u8],
+    bytes: &mut Bytes,
+    start: usize,
     likely: impl Fn(u64) -> bool,
 ) -> Result<Vec<Slot>, ReadError> {
     let mut slots: Vec<Slot> = pages
@@ -382,28 +407,30 @@ fn fill<M: Memory>(
             touched: true,
         })
         .collect();
-    let mut ranges: Vec<Range<'_>> = Vec::new();
-    let mut rest = bytes;
+    bytes.make_room(start + pages.len());
     let runs = pages.chunk_by(|&a, &b| b == a + 1 && likely(a) && likely(b));
-    for run in runs.clone() {
-        let (buffer, behind) = rest.split_at_mut((run.len() * PAGE).min(rest.len()));
-        rest = behind;
+    let pieces = bytes.pieces(start, runs.map(<[u64]>::len));
+    let mut first = 0;
+    let mut ranges: Vec<Range<'_>> = Vec::with_capacity(pieces.len());
+    for buffer in pieces {
+        let page = pages.get(first).map_or(0, |page| page << PAGE_SHIFT);
+        first += buffer.len() / PAGE;
         ranges.push(Range {
-            address: Address(run.first().map_or(0, |page| page << PAGE_SHIFT)),
+            address: Address(page),
             buffer,
             ok: false,
         });
     }
     memory.read_batch(&mut ranges)?;
     let mut first = 0;
-    for (run, range) in runs.zip(&mut ranges) {
+    for range in &mut ranges {
         if !range.ok {
             let ok = single_pages(memory, range)?;
             for (slot, ok) in slots.iter_mut().skip(first).zip(ok) {
                 slot.mapped = ok;
             }
         }
-        first += run.len();
+        first += range.buffer.len() / PAGE;
     }
     Ok(slots)
 }
@@ -425,70 +452,6 @@ fn single_pages<M: Memory>(memory: &M, run: &mut Range<'_>) -> Result<Vec<bool>,
         .collect();
     memory.read_batch(&mut ranges)?;
     Ok(ranges.iter().map(|range| range.ok).collect())
-}
-
-/// From page number to slot: open addressing, at most half full.
-#[derive(Debug)]
-struct Table {
-    entries: Vec<(u64, u32)>,
-    used: usize,
-    shift: u32,
-}
-
-impl Table {
-    fn with_room_for(pages: usize) -> Table {
-        let size = (pages * 2).next_power_of_two().max(512);
-        Table {
-            entries: vec![(NO_PAGE, 0); size],
-            used: 0,
-            shift: u64::BITS - size.trailing_zeros(),
-        }
-    }
-
-    /// Where to look for `page` first.
-    #[inline]
-    fn home(&self, page: u64) -> usize {
-        // 2^64 divided by the golden ratio: spreads neighbours over the whole table.
-        (page.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
-    }
-
-    #[inline]
-    fn get(&self, page: u64) -> Option<usize> {
-        let mask = self.entries.len() - 1;
-        let mut at = self.home(page);
-        loop {
-            let &(key, index) = self.entries.get(at & mask)?;
-            if key == page {
-                return Some(index as usize);
-            }
-            if key == NO_PAGE {
-                return None;
-            }
-            at += 1;
-        }
-    }
-
-    fn insert(&mut self, page: u64, index: usize) {
-        if (self.used + 1) * 2 > self.entries.len() {
-            let mut larger = Table::with_room_for(self.entries.len());
-            for &(key, index) in self.entries.iter().filter(|entry| entry.0 != NO_PAGE) {
-                larger.insert(key, index as usize);
-            }
-            *self = larger;
-        }
-        let mask = self.entries.len() - 1;
-        let mut at = self.home(page);
-        while let Some(entry) = self.entries.get_mut(at & mask) {
-            if entry.0 == NO_PAGE || entry.0 == page {
-                if entry.0 == NO_PAGE {
-                    self.used += 1;
-                }
-                *entry = (page, index as u32);
-                return;
-            }
-            at += 1;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -641,17 +604,5 @@ mod tests {
         let calls = cache.memory().calls.get();
         assert_eq!(byte(&cache, 21), Ok(21));
         assert_eq!(cache.memory().calls.get(), calls);
-    }
-
-    #[test]
-    fn many_pages_are_all_found() {
-        let mut table = Table::with_room_for(0);
-        for page in 0..5000 {
-            table.insert(page * 0x1000, page as usize);
-        }
-        for page in 0..5000 {
-            assert_eq!(table.get(page * 0x1000), Some(page as usize));
-        }
-        assert_eq!(table.get(77), None);
     }
 }

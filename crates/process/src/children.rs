@@ -2,9 +2,10 @@
 
 use crate::proc::{ProcError, ProcStatus, Stat, command_line, processes, read_file, thread_ids};
 use crate::text;
+use crate::threads::ThreadReader;
 use snapshot::{Child, ChildState};
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Most descendants listed.
 const DESCENDANTS_MAX: usize = 100_000;
@@ -13,8 +14,12 @@ const THREADS_ASKED_MAX: usize = 256;
 
 /// The children of process `pid`, zombies too.
 pub fn of(pid: u32) -> Result<Vec<Child>, ProcError> {
-    let pids = pids_of(pid)?.into_iter();
-    Ok(pids.filter_map(read_child).collect())
+    Ok(described(&pids_of(pid)?))
+}
+
+/// What is known of these children; those that are gone are left out.
+pub fn described(pids: &[u32]) -> Vec<Child> {
+    pids.iter().filter_map(|pid| read_child(*pid)).collect()
 }
 
 /// The children of process `pid`, zombies too: their PIDs, ascending.
@@ -22,12 +27,14 @@ pub fn pids_of(pid: u32) -> Result<Vec<u32>, ProcError> {
     let threads = thread_ids(pid)?;
     let mut children = Vec::new();
     let mut told = threads.len() <= THREADS_ASKED_MAX;
-    for tid in threads.into_iter().take(THREADS_ASKED_MAX) {
-        let path = PathBuf::from(format!("/proc/{pid}/task/{tid}/children"));
-        match read_file(pid, &path) {
-            Ok(content) => children.extend(parse_pids(&content)),
-            // Other threads may end meanwhile; without the first one's the kernel has no such files.
-            Err(_) => told &= tid != pid,
+    if told {
+        let mut reader = ThreadReader::open(pid)?;
+        for tid in threads {
+            match reader.children(tid) {
+                Some(content) => children.extend(parse_pids(&content)),
+                // Other threads may end meanwhile; without the first one's the kernel has no such files.
+                None => told &= tid != pid,
+            }
         }
     }
     if !told {
@@ -37,21 +44,27 @@ pub fn pids_of(pid: u32) -> Result<Vec<u32>, ProcError> {
     Ok(children)
 }
 
-/// All descendants of process `pid`, parents before children, zombies too.
-pub fn descendants(pid: u32) -> Result<Vec<u32>, ProcError> {
-    let mut found = pids_of(pid)?;
-    let mut seen: HashSet<u32> = found.iter().copied().collect();
+/// Process `pid` and all its descendants, parents before children, zombies too, each with its children's PIDs.
+pub fn tree(pid: u32) -> Result<Vec<(u32, Vec<u32>)>, ProcError> {
+    let mut found = vec![(pid, pids_of(pid)?)];
+    let mut seen: HashSet<u32> = HashSet::from([pid]);
     let mut next = 0;
-    while let Some(&parent) = found.get(next) {
+    while let Some((_, children)) = found.get(next) {
         next += 1;
-        // One that has ended meanwhile has none.
-        for child in pids_of(parent).unwrap_or_default() {
+        for child in children.clone() {
             if found.len() < DESCENDANTS_MAX && seen.insert(child) {
-                found.push(child);
+                // One that has ended meanwhile has none.
+                found.push((child, pids_of(child).unwrap_or_default()));
             }
         }
     }
     Ok(found)
+}
+
+/// All descendants of process `pid`, parents before children, zombies too.
+pub fn descendants(pid: u32) -> Result<Vec<u32>, ProcError> {
+    let tree = tree(pid)?.into_iter();
+    Ok(tree.skip(1).map(|(pid, _)| pid).collect())
 }
 
 /// Everybody's children.

@@ -3,17 +3,19 @@
 //! Every thread is seized and interrupted (PTRACE_SEIZE, PTRACE_INTERRUPT), then all are waited for,
 //! then let go when the [`Hold`] is dropped. Interrupted system calls go on as if nothing had been,
 //! but for the few that the kernel ends with EINTR on any stop (epoll_wait and its like), which
-//! every caller must expect. A call that a stop would end half-way, a write above all, is not
-//! interrupted where the caller says so: its thread is left asleep ([`Hold::take_sparing`]).
-//! If unknot is killed, the kernel lets the threads go.
+//! every caller must expect. If unknot is killed, the kernel lets the threads go.
+//!
+//! Threads that a [`Watch`] sees asleep need not be stopped at all: [`Hold::take_awake`] stops the others, and
+//! [`Hold::stop_woken`] tells after the reading whether those slept on. A thread asleep in a call that a stop would
+//! end half-way, a write above all, is never stopped where there is a watch: a program that does not expect that of
+//! its write would lose what it had still to write.
 //!
 //! While a process is held, nothing else in unknot may wait for it as its parent.
 
 use crate::arch::{Arch, REGISTERS_MAX, Registers};
 use crate::permission::{self, Denial};
 use crate::proc::{self, ProcError, Stat, read_file};
-use crate::syscalls::ends_half_way;
-use crate::threads;
+use crate::watch::Watch;
 use nix::errno::Errno;
 use nix::libc;
 use std::fs::File;
@@ -101,25 +103,18 @@ pub struct HeldThread {
     signal: i32,
 }
 
-/// A thread that is left asleep.
-#[derive(Debug, PartialEq, Eq)]
-struct Spared {
-    tid: u32,
-    /// The content of its `syscall` file, which changes when it leaves the call.
-    call: Vec<u8>,
-}
-
-/// A process whose threads all stand still, until this is dropped.
+/// A process whose threads stand still, all or those that were awake, until this is dropped.
 #[derive(Debug)]
 pub struct Hold {
     pid: u32,
+    /// How long threads may take to stop.
+    limit: Duration,
+    /// In the order of their ids.
     stopped: Vec<HeldThread>,
     /// Seized, and not yet seen to stop.
     pending: Vec<libc::pid_t>,
     /// Seized, and killed since.
     ended: Vec<libc::pid_t>,
-    /// Not seized: asleep in a call that a stop would end half-way.
-    spared: Vec<Spared>,
     /// Whether the first thread has ended before the others: it stays listed until they all have.
     leader_ended: bool,
     began: Instant,
@@ -130,89 +125,146 @@ pub struct Hold {
 impl Hold {
     /// Stops every thread of process `pid`, within a second.
     pub fn take(pid: u32) -> Result<Hold, HoldError> {
-        Hold::take_within(pid, STOP_LIMIT, &[])
+        Hold::take_within(pid, STOP_LIMIT)
     }
 
-    /// The same, but leaves those of `asleep` alone that sleep in a call which a stop would end half-way
-    /// ([`crate::ends_half_way`]): a program that does not expect that of its write would lose what it had still
-    /// to write. [`Hold::spared_sleep`] tells whether they kept still by themselves.
-    pub fn take_sparing(pid: u32, asleep: &[u32]) -> Result<Hold, HoldError> {
-        Hold::take_within(pid, STOP_LIMIT, asleep)
+    /// Stops every thread of process `pid`. An error lets go of those stopped by then; a thread that
+    /// does not even stop for that (in state D) is let go when unknot's own thread ends.
+    pub fn take_within(pid: u32, limit: Duration) -> Result<Hold, HoldError> {
+        let mut hold = Hold::new(pid, limit);
+        hold.stop_all(None)?;
+        hold.with_threads()
     }
 
-    /// Stops every thread of process `pid`, but for those `asleep`. An error lets go of those stopped by then; a
-    /// thread that does not even stop for that (in state D) is let go when unknot's own thread ends.
-    pub fn take_within(pid: u32, limit: Duration, asleep: &[u32]) -> Result<Hold, HoldError> {
-        let mut hold = Hold {
-            pid,
-            stopped: Vec::new(),
-            pending: Vec::new(),
-            ended: Vec::new(),
-            spared: asleep
-                .iter()
-                .filter_map(|&tid| half_way(pid, tid))
-                .collect(),
-            leader_ended: false,
-            began: Instant::now(),
-            _not_send: PhantomData,
-        };
-        let path = PathBuf::from(format!("/proc/{pid}/task"));
-        let directory = File::open(&path)
-            .map_err(|error| HoldError::from(ProcError::new(pid, &path, error)))?;
-        let mut new = hold.seize_new()?;
-        hold.began = Instant::now();
-        let mut nothing_new = 0;
+    /// Stops those threads of the process that `watch` does not see asleep. What is read then is of one moment if
+    /// [`Hold::stop_woken`] finds afterwards that the others slept on.
+    pub fn take_awake(pid: u32, watch: &mut Watch) -> Result<Hold, HoldError> {
+        let mut hold = Hold::new(pid, STOP_LIMIT);
+        hold.stop_woken(watch)?;
+        if watch.asleep() > 0 {
+            return Ok(hold);
+        }
+        hold.with_threads()
+    }
+
+    /// Stops those threads too that were asleep when `watch` last looked and have run since, and those made
+    /// meanwhile. Whether there were any: then what was read before this call may be of several moments.
+    pub fn stop_woken(&mut self, watch: &mut Watch) -> Result<bool, HoldError> {
+        let woken = watch.woken(|tid| self.has(tid));
+        let mut any = !woken.is_empty();
+        self.stop(woken, Some(watch))?;
         for _ in 0..ROUNDS_MAX {
-            for tid in new {
-                interrupt(tid);
+            let still = self.stopped.len() + watch.asleep();
+            let known = still + self.ended.len() + usize::from(self.leader_ended);
+            if watch.thread_count().ok_or(HoldError::Gone(self.pid))? == known {
+                return Ok(any);
             }
-            hold.wait_for_stops(limit)?;
+            let mut new = self.unknown()?;
+            new.retain(|&tid| !watch.is_asleep(tid));
+            if new.is_empty() {
+                // Some of those that were asleep have ended since they were asked.
+                new = watch.woken(|tid| self.has(tid));
+            }
+            if new.is_empty() {
+                return Ok(any);
+            }
+            self.stop(new, Some(watch))?;
+            any = true;
+        }
+        Err(self.stuck(0))
+    }
+
+    /// Stops all threads that it does not hold yet, but for those that `watch` spares. Whether there were any.
+    pub fn stop_all(&mut self, mut watch: Option<&mut Watch>) -> Result<bool, HoldError> {
+        let path = PathBuf::from(format!("/proc/{}/task", self.pid));
+        let directory = File::open(&path)
+            .map_err(|error| HoldError::from(ProcError::new(self.pid, &path, error)))?;
+        let (mut any, mut nothing_new) = (false, 0);
+        for _ in 0..ROUNDS_MAX {
+            let new = self.unknown()?;
+            let count = new.len();
+            let (stopped, spared) = self.stop(new, watch.as_deref_mut())?;
+            any |= stopped > 0;
+            nothing_new = if count == spared { nothing_new + 1 } else { 0 };
             // The kernel counts a process's threads as links of this directory: when there are as
             // many as stand still, none can have been made meanwhile.
             let threads = directory.metadata().map_or(0, |metadata| metadata.nlink());
-            let known = hold.stopped.len() + hold.spared.len() + usize::from(hold.leader_ended);
+            let known = self.stopped.len() + spared + usize::from(self.leader_ended);
             if threads == known as u64 + 2 || nothing_new >= 3 {
-                return hold.with_threads();
+                return Ok(any);
             }
-            new = hold.seize_new()?;
-            nothing_new = if new.is_empty() { nothing_new + 1 } else { 0 };
         }
-        Err(hold.stuck(0))
+        Err(self.stuck(0))
+    }
+
+    fn new(pid: u32, limit: Duration) -> Hold {
+        Hold {
+            pid,
+            limit,
+            stopped: Vec::new(),
+            pending: Vec::new(),
+            ended: Vec::new(),
+            leader_ended: false,
+            began: Instant::now(),
+            _not_send: PhantomData,
+        }
+    }
+
+    /// The threads that it neither holds nor knows to have ended.
+    fn unknown(&self) -> Result<Vec<u32>, HoldError> {
+        let known = |&tid: &u32| {
+            let ended = self.ended.contains(&tid.cast_signed());
+            self.has(tid) || ended || (self.leader_ended && tid == self.pid)
+        };
+        let listed = proc::thread_ids(self.pid)?.into_iter();
+        Ok(listed.filter(|tid| !known(tid)).take(THREADS_MAX).collect())
+    }
+
+    /// Stops these threads, but for those that `watch` spares; how many were stopped, and how many spared.
+    fn stop(
+        &mut self,
+        mut tids: Vec<u32>,
+        watch: Option<&mut Watch>,
+    ) -> Result<(usize, usize), HoldError> {
+        let before = tids.len();
+        if let Some(watch) = watch {
+            tids.retain(|&tid| !watch.spare(tid));
+        }
+        let spared = before - tids.len();
+        let first = self.stopped.is_empty();
+        let mut new = Vec::with_capacity(tids.len());
+        for tid in tids {
+            new.extend(self.seize(tid)?);
+        }
+        if first {
+            self.began = Instant::now();
+        }
+        for &tid in &new {
+            interrupt(tid);
+        }
+        self.wait_for_stops()?;
+        self.stopped.sort_unstable_by_key(|thread| thread.tid);
+        Ok((new.len(), spared))
+    }
+
+    /// Whether it holds this thread.
+    fn has(&self, tid: u32) -> bool {
+        self.stopped
+            .binary_search_by_key(&tid, |thread| thread.tid)
+            .is_ok()
     }
 
     /// Stops one thread of process `pid`, and lets the others run. For threads that run: one that sleeps may be in a
     /// call that a stop would end half-way.
     pub fn take_thread(pid: u32, tid: u32, limit: Duration) -> Result<Hold, HoldError> {
-        let mut hold = Hold {
-            pid,
-            stopped: Vec::new(),
-            pending: Vec::new(),
-            ended: Vec::new(),
-            spared: Vec::new(),
-            leader_ended: false,
-            began: Instant::now(),
-            _not_send: PhantomData,
-        };
-        let thread = tid.cast_signed();
-        match request(libc::PTRACE_SEIZE, thread, 0, 0) {
-            Ok(()) => hold.pending.push(thread),
-            Err(Errno::ESRCH) => return Err(HoldError::Gone(pid)),
-            Err(Errno::EPERM) if hold.has_ended(tid) => return Err(HoldError::Gone(pid)),
-            Err(Errno::EPERM) => return Err(HoldError::Denied(permission::explain(pid))),
-            Err(errno) => {
-                let error = errno.into();
-                return Err(HoldError::Failed { pid, error });
-            }
-        }
-        interrupt(thread);
-        hold.wait_for_stops(limit)?;
+        let mut hold = Hold::new(pid, limit);
+        hold.stop(vec![tid], None)?;
         hold.with_threads()
     }
 
     /// Itself, unless all its threads have ended.
     fn with_threads(self) -> Result<Hold, HoldError> {
-        let nothing = self.stopped.is_empty() && self.spared.is_empty();
-        match (nothing, self.leader_ended) {
+        match (self.stopped.is_empty(), self.leader_ended) {
             (false, _) => Ok(self),
             (true, true) => Err(HoldError::Zombie(self.pid)),
             (true, false) => Err(HoldError::Gone(self.pid)),
@@ -224,21 +276,9 @@ impl Hold {
         self.pid
     }
 
-    /// Its threads.
+    /// The threads that it holds, in the order of their ids.
     pub fn threads(&self) -> &[HeldThread] {
         &self.stopped
-    }
-
-    /// The threads that were left asleep.
-    pub fn spared(&self) -> impl Iterator<Item = u32> {
-        self.spared.iter().map(|spared| spared.tid)
-    }
-
-    /// Whether those left asleep are still in the same call, so that they have changed nothing.
-    pub fn spared_sleep(&self) -> bool {
-        self.spared
-            .iter()
-            .all(|spared| half_way(self.pid, spared.tid).as_ref() == Some(spared))
     }
 
     /// For how long it has been held so far.
@@ -252,36 +292,27 @@ impl Hold {
         self.began.elapsed()
     }
 
-    /// Seizes the threads that were not there before, without stopping them yet.
-    fn seize_new(&mut self) -> Result<Vec<libc::pid_t>, HoldError> {
-        let mut new = Vec::new();
-        let stopped = self.stopped.iter().map(|thread| thread.tid);
-        let mut known: Vec<u32> = stopped.chain(self.spared()).collect();
-        known.sort_unstable();
-        for id in proc::thread_ids(self.pid)?.into_iter().take(THREADS_MAX) {
-            if known.binary_search(&id).is_ok() {
-                continue;
+    /// Seizes a thread without stopping it yet; `None`: it has ended.
+    fn seize(&mut self, id: u32) -> Result<Option<libc::pid_t>, HoldError> {
+        let Ok(tid) = libc::pid_t::try_from(id) else {
+            return Ok(None);
+        };
+        match request(libc::PTRACE_SEIZE, tid, 0, 0) {
+            Ok(()) => {
+                self.pending.push(tid);
+                Ok(Some(tid))
             }
-            let Ok(tid) = libc::pid_t::try_from(id) else {
-                continue;
-            };
-            match request(libc::PTRACE_SEIZE, tid, 0, 0) {
-                Ok(()) => {
-                    self.pending.push(tid);
-                    new.push(tid);
-                }
-                Err(Errno::ESRCH) => {}
-                Err(Errno::EPERM) if self.has_ended(id) => self.leader_ended |= id == self.pid,
-                Err(Errno::EPERM) => return Err(HoldError::Denied(permission::explain(self.pid))),
-                Err(errno) => {
-                    return Err(HoldError::Failed {
-                        pid: self.pid,
-                        error: errno.into(),
-                    });
-                }
+            Err(Errno::ESRCH) => Ok(None),
+            Err(Errno::EPERM) if self.has_ended(id) => {
+                self.leader_ended |= id == self.pid;
+                Ok(None)
             }
+            Err(Errno::EPERM) => Err(HoldError::Denied(permission::explain(self.pid))),
+            Err(errno) => Err(HoldError::Failed {
+                pid: self.pid,
+                error: errno.into(),
+            }),
         }
-        Ok(new)
     }
 
     fn has_ended(&self, tid: u32) -> bool {
@@ -289,7 +320,7 @@ impl Hold {
     }
 
     /// Waits until all pending threads have stopped or ended.
-    fn wait_for_stops(&mut self, limit: Duration) -> Result<(), HoldError> {
+    fn wait_for_stops(&mut self) -> Result<(), HoldError> {
         let began = Instant::now();
         while !self.pending.is_empty() {
             let before = self.pending.len();
@@ -302,7 +333,9 @@ impl Hold {
                 std::thread::yield_now();
                 continue;
             }
-            if waited >= limit || (waited >= UNINTERRUPTIBLE_LIMIT && self.any_uninterruptible()) {
+            if waited >= self.limit
+                || (waited >= UNINTERRUPTIBLE_LIMIT && self.any_uninterruptible())
+            {
                 return Err(self.stuck(waited.as_millis() as u64));
             }
             std::thread::sleep(SLEEP_FOR);
@@ -403,14 +436,6 @@ fn thread_state(pid: u32, tid: u32) -> Option<char> {
     let path = PathBuf::from(format!("/proc/{pid}/task/{tid}/stat"));
     let content = read_file(pid, &path).ok()?;
     Some(Stat::parse(&content)?.state)
-}
-
-/// The thread as one to be left asleep, if it sleeps in a call that a stop would end half-way.
-fn half_way(pid: u32, tid: u32) -> Option<Spared> {
-    let path = PathBuf::from(format!("/proc/{pid}/task/{tid}/syscall"));
-    let call = read_file(pid, &path).ok()?;
-    let inside = threads::syscall_of(&call)?;
-    ends_half_way(&inside).then_some(Spared { tid, call })
 }
 
 /// A ptrace request whose address and data are plain numbers.

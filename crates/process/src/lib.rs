@@ -6,6 +6,7 @@
 //! - What is mapped ([`maps`]), and where its symbols and sections are ([`elf`], with a cache on disk,
 //!   [`store`]).
 //! - Holding it still ([`hold`]), with each thread's registers ([`arch`]).
+//! - Which threads did not run meanwhile, so that they need not be held ([`watch`]).
 //! - Threads ([`threads`]), what their system calls wait for ([`syscalls`]), descriptors and who has
 //!   their other ends ([`fds`]), file locks ([`locks`]), children and PID namespaces ([`children`]).
 //!
@@ -48,6 +49,7 @@ pub mod syscalls;
 pub mod terminal;
 mod text;
 pub mod threads;
+pub mod watch;
 
 pub use self::core::{Core, CoreError, CoreThread};
 pub use cache::PageCache;
@@ -58,3 +60,4 @@ pub use memory::{Memory, Range, ReadError};
 pub use proc::{ProcError, ProcStatus};
 pub use syscalls::{Blocking, blocking, ends_half_way};
 pub use threads::ThreadReader;
+pub use watch::Watch;

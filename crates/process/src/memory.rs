@@ -52,6 +52,11 @@ pub trait Memory {
     fn prefetch(&self, ranges: &[(Address, u64)]) {
         let _ = ranges;
     }
+
+    /// As [`Memory::prefetch`], of small ranges far from each other, around which nothing else will be read.
+    fn prefetch_alone(&self, ranges: &[(Address, u64)]) {
+        self.prefetch(ranges);
+    }
 }
 
 impl<M: Memory + ?Sized> Memory for &M {
@@ -65,5 +70,9 @@ impl<M: Memory + ?Sized> Memory for &M {
 
     fn prefetch(&self, ranges: &[(Address, u64)]) {
         (**self).prefetch(ranges);
+    }
+
+    fn prefetch_alone(&self, ranges: &[(Address, u64)]) {
+        (**self).prefetch_alone(ranges);
     }
 }

@@ -3,11 +3,14 @@
 use crate::arch::Arch;
 use crate::proc::{ProcError, Stat, thread_ids};
 use crate::text;
+use crate::watch::Run;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use snapshot::{Address, OsThread, Syscall};
 use std::fmt::Write;
 use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// Length of a clock tick in `/proc`: USER_HZ is 100 on every machine known here.
@@ -50,14 +53,15 @@ impl ThreadReader {
     /// in, and `pc` and `sp`, which are there only while it sleeps; a held thread's registers tell it
     /// sooner. Being held counts as a context switch or two and costs a few microseconds of CPU time.
     pub fn read(&mut self, tid: u32, with_syscall: bool) -> Option<OsThread> {
-        let mut thread = self.read_stat(tid)?;
-        if let Some((run_us, runs)) = self.file(tid, "schedstat").and_then(parse_schedstat) {
-            thread.cpu_us = run_us;
-            thread.switches = Some(runs);
+        let mut thread = self.read_state(tid)?;
+        let schedstat = self.open_file(tid, "schedstat");
+        if let Some(run) = schedstat.and_then(|file| self.run(&file)) {
+            thread.cpu_us = run.run_ns / 1000;
+            thread.switches = Some(run.runs);
         } else {
-            thread.switches = self.file(tid, "status").and_then(parse_switches);
+            thread.switches = self.switches(tid);
         }
-        if with_syscall && let Some(place) = self.file(tid, "syscall").and_then(parse_syscall) {
+        if with_syscall && let Some(place) = self.place(tid) {
             thread.syscall = place.syscall;
             thread.sp = Some(place.sp);
             thread.pc = Some(place.pc);
@@ -65,7 +69,27 @@ impl ThreadReader {
         Some(thread)
     }
 
-    fn read_stat(&mut self, tid: u32) -> Option<OsThread> {
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// How many threads there are, the first one too while it is a zombie: the kernel counts them as links of the
+    /// directory.
+    pub(crate) fn thread_count(&self) -> Option<usize> {
+        let links = self.directory.metadata().ok()?.nlink();
+        usize::try_from(links.checked_sub(2)?).ok()
+    }
+
+    /// The kernel's name of a thread (`comm`).
+    pub fn name(&mut self, tid: u32) -> Option<String> {
+        let content = self.file(tid, "comm")?;
+        let name = content.strip_suffix(b"\n").unwrap_or(content);
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+
+    /// Name, state and CPU time of a thread.
+    pub(crate) fn read_state(&mut self, tid: u32) -> Option<OsThread> {
         let stat = Stat::parse(self.file(tid, "stat")?)?;
         Some(OsThread {
             comm: String::from_utf8_lossy(stat.comm).into_owned(),
@@ -75,23 +99,54 @@ impl ThreadReader {
         })
     }
 
-    /// The content of one of the thread's files, as far as the buffer holds it.
-    fn file(&mut self, tid: u32, name: &str) -> Option<&[u8]> {
+    /// The content of a thread's `children` file; `None` where it has ended, or there are no such files.
+    pub(crate) fn children(&mut self, tid: u32) -> Option<Vec<u8>> {
+        let content = self.file(tid, "children")?;
+        if content.len() < FILE_BYTES_MAX {
+            return Some(content.to_vec());
+        }
+        let path = format!("/proc/{}/task/{tid}/children", self.pid);
+        crate::proc::read_file(self.pid, path.as_ref()).ok()
+    }
+
+    /// Where a thread sleeps; `None` while it has a CPU or waits for one.
+    pub(crate) fn place(&mut self, tid: u32) -> Option<SleepingPlace> {
+        parse_syscall(self.file(tid, "syscall")?)
+    }
+
+    /// How often a thread left a CPU.
+    pub(crate) fn switches(&mut self, tid: u32) -> Option<u64> {
+        parse_switches(self.file(tid, "status")?)
+    }
+
+    /// How much the thread has run whose `schedstat` this is; `None` when it has ended.
+    pub(crate) fn run(&mut self, schedstat: &OwnedFd) -> Option<Run> {
+        let count = nix::sys::uio::pread(schedstat, &mut self.content, 0).ok()?;
+        parse_schedstat(self.content.get(..count)?)
+    }
+
+    /// One of the thread's files.
+    pub(crate) fn open_file(&mut self, tid: u32, name: &str) -> Option<OwnedFd> {
         self.name.clear();
         write!(self.name, "{tid}/{name}").ok()?;
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let file = openat(&self.directory, self.name.as_str(), flags, Mode::empty()).ok()?;
-        let count = nix::unistd::read(&file, &mut self.content).ok()?;
+        openat(&self.directory, self.name.as_str(), flags, Mode::empty()).ok()
+    }
+
+    /// The content of one of the thread's files, as far as the buffer holds it.
+    fn file(&mut self, tid: u32, name: &str) -> Option<&[u8]> {
+        let file = self.open_file(tid, name)?;
+        let count = nix::unistd::read(file.as_fd(), &mut self.content).ok()?;
         self.content.get(..count)
     }
 }
 
 /// `schedstat`: time on a CPU in nanoseconds, time waited for one, how often it got one.
-fn parse_schedstat(content: &[u8]) -> Option<(u64, u64)> {
+fn parse_schedstat(content: &[u8]) -> Option<Run> {
     let mut fields = text::fields(content.trim_ascii_end());
     let run_ns = text::decimal(fields.next()?)?;
     let runs = text::decimal(fields.nth(1)?)?;
-    Some((run_ns / 1000, runs))
+    Some(Run { run_ns, runs })
 }
 
 /// The two counts of context switches in `status`, added.
@@ -106,15 +161,10 @@ fn parse_switches(content: &[u8]) -> Option<u64> {
 
 /// Where a sleeping thread is.
 #[derive(Debug, PartialEq, Eq)]
-struct SleepingPlace {
-    syscall: Option<Syscall>,
-    sp: Address,
-    pc: Address,
-}
-
-/// The call that the content of a thread's `syscall` file tells of.
-pub(crate) fn syscall_of(content: &[u8]) -> Option<Syscall> {
-    parse_syscall(content)?.syscall
+pub(crate) struct SleepingPlace {
+    pub syscall: Option<Syscall>,
+    pub sp: Address,
+    pub pc: Address,
 }
 
 /// `syscall`: `running`, or `-1 SP PC` outside of a call, or number, six arguments, SP and PC.
@@ -175,7 +225,11 @@ mod tests {
 
     #[test]
     fn counts_are_read_or_unknown() {
-        assert_eq!(parse_schedstat(b"123456 99 7\n"), Some((123, 7)));
+        let run = Run {
+            run_ns: 123_456,
+            runs: 7,
+        };
+        assert_eq!(parse_schedstat(b"123456 99 7\n"), Some(run));
         assert_eq!(parse_schedstat(b"1 2"), None);
         let status = b"Name:\tx\nvoluntary_ctxt_switches:\t10\nnonvoluntary_ctxt_switches:\t5\n";
         assert_eq!(parse_switches(status), Some(15));

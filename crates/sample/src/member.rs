@@ -78,7 +78,7 @@ impl Member {
     /// # Errors
     /// When there is none, or not yet.
     pub fn open(&mut self) -> Result<(), LookError> {
-        let opened = Opened::open(self.pid)?;
+        let opened = Opened::open(self.pid, None)?;
         let pid = self.pid;
         match &opened.runtime {
             Ok(runtime) => {

@@ -156,10 +156,9 @@ impl Python {
                 Some((ident, thread)) if ident == swept.ident => thread,
                 _ => {
                     let ids = ids.get_or_insert_with(|| kernel_ids(pid));
-                    let inside = swept.native_id.or_else(|| {
-                        let inside: Vec<u32> = ids.keys().copied().collect();
-                        kernel_id(&reader, swept.ident, &inside)
-                    });
+                    let inside = swept
+                        .native_id
+                        .or_else(|| kernel_id(&reader, swept.ident, |id| ids.contains_key(&id)));
                     let tid = inside.and_then(|id| ids.get(&id).copied()).unwrap_or(0);
                     let name = if tid == pid { "MainThread" } else { unnamed };
                     let name = builder.string(name);

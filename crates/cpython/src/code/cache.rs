@@ -5,9 +5,9 @@ use crate::bytecode::Dialect;
 use crate::raw::Raw;
 use crate::reader::Reader;
 use process::ReadError;
+use rustc_hash::FxHashMap;
 use snapshot::Address;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What changes when a code object dies and another takes its place.
@@ -42,9 +42,9 @@ impl Identity {
 #[derive(Debug)]
 pub struct CodeCache {
     dialect: &'static Dialect,
-    codes: RefCell<HashMap<Address, Known>>,
+    codes: RefCell<FxHashMap<Address, Known>>,
     /// Names and paths of this look: most code objects share theirs.
-    texts: RefCell<HashMap<Address, Rc<str>>>,
+    texts: RefCell<FxHashMap<Address, Rc<str>>>,
     /// The type of code objects, once it was seen.
     code_type: Cell<Address>,
     look: Cell<u64>,

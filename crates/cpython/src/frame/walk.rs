@@ -32,16 +32,25 @@ pub fn frames_of_thread(reader: &Reader<'_>, thread_state: &Raw) -> Result<Walk,
         let innermost = thread_state.get(reader, fields.frame)?;
         return Ok(walk(innermost, |frame| object_frame(reader, frame)));
     }
-    let innermost = if fields.current_frame.exists() {
-        thread_state.get(reader, fields.current_frame)?
-    } else {
-        let cframe: Address = thread_state.get(reader, fields.cframe)?;
-        match cframe.non_null() {
-            Some(cframe) => reader.get(cframe, reader.layout.cframe.current_frame)?,
-            None => Address::NULL,
-        }
-    };
+    let innermost = innermost_frame(reader, thread_state)?;
     Ok(walk(innermost, |frame| interpreter_frame(reader, frame)))
+}
+
+/// The innermost `_PyInterpreterFrame` of the thread whose state was read as `thread_state` (3.11+); null where it runs
+/// no Python.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn innermost_frame(reader: &Reader<'_>, thread_state: &Raw) -> Result<Address, ReadError> {
+    let fields = &reader.layout.thread_state;
+    if fields.current_frame.exists() {
+        return thread_state.get(reader, fields.current_frame);
+    }
+    let cframe: Address = thread_state.get(reader, fields.cframe)?;
+    match cframe.non_null() {
+        Some(cframe) => reader.get(cframe, reader.layout.cframe.current_frame),
+        None => Ok(Address::NULL),
+    }
 }
 
 /// One step of a walk.

@@ -67,6 +67,8 @@ foreign! {
         current_frame: Address = "current_frame",
         base_frame: Address = "base_frame",
         datastack_chunk: Address = "datastack_chunk",
+        /// 3.11+: the end of what is in use of the chunk.
+        datastack_top: Address = "datastack_top",
         status: u32 = "_status",
         /// 3.13+: detached, attached, suspended (pycore_pystate.h).
         state: i32 = "state",
@@ -254,6 +256,8 @@ foreign! {
     /// `PyASCIIObject`; the data of a compact ASCII string follow its end.
     Ascii / ascii = "PyASCIIObject" {
         length: i64 = "length",
+        /// -1 until it is asked for.
+        hash: i64 = "hash",
         state: u32 = "state",
     }
     /// `PyCompactUnicodeObject`; the data of a compact string follow its end.

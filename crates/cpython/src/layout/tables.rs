@@ -10,7 +10,7 @@ pub(super) static COLUMNS: &[(&str, &[&str])] = &[
     ("Interpreter", &["next", "id", "threads_head", "threads_main", "gil", "modules", "sysdict", "builtins", "importlib", "gc", "code_object_generation", "asyncio_tasks_head"]),
     ("Gil", &["locked", "last_holder", "switch_number", "interval", "mutex", "cond", "enabled"]),
     ("GcState", &["collecting"]),
-    ("ThreadState", &["prev", "next", "interp", "thread_id", "native_thread_id", "frame", "cframe", "current_frame", "base_frame", "datastack_chunk", "status", "state", "exc_info", "dict", "current_exception", "context_ver", "critical_section", "gc"]),
+    ("ThreadState", &["prev", "next", "interp", "thread_id", "native_thread_id", "frame", "cframe", "current_frame", "base_frame", "datastack_chunk", "datastack_top", "status", "state", "exc_info", "dict", "current_exception", "context_ver", "critical_section", "gc"]),
     ("ThreadStateImpl", &["base", "asyncio_running_loop", "asyncio_running_task", "asyncio_tasks_head"]),
     ("CFrame", &["current_frame"]),
     ("ExcInfo", &["exc_value", "previous_item"]),
@@ -27,7 +27,7 @@ pub(super) static COLUMNS: &[(&str, &[&str])] = &[
     ("Long", &["lv_tag", "ob_digit"]),
     ("Float", &["ob_fval"]),
     ("Complex", &["real", "imag"]),
-    ("Ascii", &["length", "state"]),
+    ("Ascii", &["length", "hash", "state"]),
     ("CompactUnicode", &["utf8_length", "utf8"]),
     ("Unicode", &["data"]),
     ("Bytes", &["ob_sval"]),
@@ -95,7 +95,7 @@ pub(super) static TABLES: &[Table] = &[
             &[2720, 0, 16, 8, X, X, 56, 72, 80, 88, X, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
+            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[], // CFrame
             &[32, 8, 24], // ExcInfo
@@ -112,7 +112,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, X, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[48, 16, 32], // Ascii
+            &[48, 16, 24, 32], // Ascii
             &[72, 48, 56], // CompactUnicode
             &[80, 72], // Unicode
             &[40, 32], // Bytes
@@ -179,7 +179,7 @@ pub(super) static TABLES: &[Table] = &[
             &[5656, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
+            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[], // CFrame
             &[32, 8, 24], // ExcInfo
@@ -196,7 +196,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, X, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[48, 16, 32], // Ascii
+            &[48, 16, 24, 32], // Ascii
             &[72, 48, 56], // CompactUnicode
             &[80, 72], // Unicode
             &[40, 32], // Bytes
@@ -263,7 +263,7 @@ pub(super) static TABLES: &[Table] = &[
             &[113528, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[280, 0, 8, 16, 176, X, 24, 48, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
+            &[280, 0, 8, 16, 176, X, 24, 48, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[16, X], // CFrame
             &[32, 8, 24], // ExcInfo
@@ -280,7 +280,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, X, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[48, 16, 32], // Ascii
+            &[48, 16, 24, 32], // Ascii
             &[72, 48, 56], // CompactUnicode
             &[80, 72], // Unicode
             &[40, 32], // Bytes
@@ -347,7 +347,7 @@ pub(super) static TABLES: &[Table] = &[
             &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[], // GcState
-            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, X, X, 120, 128, 104, 232, X, X], // ThreadState
+            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, 304, X, X, 120, 128, 104, 232, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[24, 8], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -364,7 +364,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, X, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[48, 16, 32], // Ascii
+            &[48, 16, 24, 32], // Ascii
             &[72, 48, 56], // CompactUnicode
             &[80, 72], // Unicode
             &[40, 32], // Bytes
@@ -431,7 +431,7 @@ pub(super) static TABLES: &[Table] = &[
             &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, X, X, 120, 128, 104, 232, X, X], // ThreadState
+            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, 304, X, X, 120, 128, 104, 232, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[24, 8], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -448,7 +448,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, X, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[48, 16, 32], // Ascii
+            &[48, 16, 24, 32], // Ascii
             &[72, 48, 56], // CompactUnicode
             &[80, 72], // Unicode
             &[40, 32], // Bytes
@@ -515,7 +515,7 @@ pub(super) static TABLES: &[Table] = &[
             &[383552, 0, 8, 72, X, 384, 944, 352, 360, 960, 112, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[288, 0, 8, 16, 136, 144, X, 56, X, X, 232, 24, X, 104, 112, 96, 216, X, X], // ThreadState
+            &[288, 0, 8, 16, 136, 144, X, 56, X, X, 232, 240, 24, X, 104, 112, 96, 216, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[16, 0], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -532,7 +532,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, 16, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[40, 16, 32], // Ascii
+            &[40, 16, 24, 32], // Ascii
             &[56, 40, 48], // CompactUnicode
             &[64, 56], // Unicode
             &[40, 32], // Bytes
@@ -599,7 +599,7 @@ pub(super) static TABLES: &[Table] = &[
             &[194968, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[336, 0, 304, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -616,7 +616,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, 16, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[40, 16, 32], // Ascii
+            &[40, 16, 24, 32], // Ascii
             &[56, 40, 48], // CompactUnicode
             &[64, 56], // Unicode
             &[40, 32], // Bytes
@@ -683,7 +683,7 @@ pub(super) static TABLES: &[Table] = &[
             &[194976, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[], // GcState
-            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[336, 0, 304, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -700,7 +700,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, 16, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[40, 16, 32], // Ascii
+            &[40, 16, 24, 32], // Ascii
             &[56, 40, 48], // CompactUnicode
             &[64, 56], // Unicode
             &[40, 32], // Bytes
@@ -767,7 +767,7 @@ pub(super) static TABLES: &[Table] = &[
             &[194984, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[], // GcState
-            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[344, 0, 312, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -784,7 +784,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, 16, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[40, 16, 32], // Ascii
+            &[40, 16, 24, 32], // Ascii
             &[56, 40, 48], // CompactUnicode
             &[64, 56], // Unicode
             &[40, 32], // Bytes
@@ -851,7 +851,7 @@ pub(super) static TABLES: &[Table] = &[
             &[215616, 7264, 7272, 7344, 7352, 16, 7664, 7648, 7656, 7680, 7400, X, X], // Interpreter
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
             &[248, 200], // GcState
-            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
             &[17824, 0, 312, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -868,7 +868,7 @@ pub(super) static TABLES: &[Table] = &[
             &[48, 32, 40], // Long
             &[40, 32], // Float
             &[48, 32, 40], // Complex
-            &[56, 32, 48], // Ascii
+            &[56, 32, 40, 48], // Ascii
             &[72, 56, 64], // CompactUnicode
             &[80, 72], // Unicode
             &[56, 48], // Bytes
@@ -935,7 +935,7 @@ pub(super) static TABLES: &[Table] = &[
             &[225864, 7272, 7280, 7344, 7360, 16, 7688, 7672, 7680, 7704, 7408, 7992, 10880], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[264, 192], // GcState
-            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
+            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
             &[936, 0, 864, 872, 880], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -952,7 +952,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, 16, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[40, 16, 32], // Ascii
+            &[40, 16, 24, 32], // Ascii
             &[56, 40, 48], // CompactUnicode
             &[64, 56], // Unicode
             &[40, 32], // Bytes
@@ -1019,7 +1019,7 @@ pub(super) static TABLES: &[Table] = &[
             &[249976, 7272, 7280, 7344, 7360, 16, 7712, 7696, 7704, 7728, 7408, 8024, 17304], // Interpreter
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
             &[288, 192], // GcState
-            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
+            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
             &[19216, 0, 864, 872, 880], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -1036,7 +1036,7 @@ pub(super) static TABLES: &[Table] = &[
             &[48, 32, 40], // Long
             &[40, 32], // Float
             &[48, 32, 40], // Complex
-            &[56, 32, 48], // Ascii
+            &[56, 32, 40, 48], // Ascii
             &[72, 56, 64], // CompactUnicode
             &[80, 72], // Unicode
             &[56, 48], // Bytes
@@ -1103,7 +1103,7 @@ pub(super) static TABLES: &[Table] = &[
             &[226240, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7944, 10856], // Interpreter
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[176, 112], // GcState
-            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
+            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 264, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
             &[1104, 0, 1024, 1032, 1048], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -1120,7 +1120,7 @@ pub(super) static TABLES: &[Table] = &[
             &[32, 16, 24], // Long
             &[24, 16], // Float
             &[32, 16, 24], // Complex
-            &[40, 16, 32], // Ascii
+            &[40, 16, 24, 32], // Ascii
             &[56, 40, 48], // CompactUnicode
             &[64, 56], // Unicode
             &[40, 32], // Bytes
@@ -1187,7 +1187,7 @@ pub(super) static TABLES: &[Table] = &[
             &[250328, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7952, 17256], // Interpreter
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
             &[176, 112], // GcState
-            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
+            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 264, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
             &[19408, 0, 1024, 1032, 1048], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -1204,7 +1204,7 @@ pub(super) static TABLES: &[Table] = &[
             &[48, 32, 40], // Long
             &[40, 32], // Float
             &[48, 32, 40], // Complex
-            &[56, 32, 48], // Ascii
+            &[56, 32, 40, 48], // Ascii
             &[72, 56, 64], // CompactUnicode
             &[80, 72], // Unicode
             &[56, 48], // Bytes

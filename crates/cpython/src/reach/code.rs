@@ -6,8 +6,8 @@ use super::{Link, Links, World};
 use crate::code::CodeInfo;
 use crate::object::flags;
 use process::ReadError;
+use rustc_hash::FxHashMap;
 use snapshot::Address;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Most names or constants of one code object, and most entries of one namespace.
@@ -72,7 +72,7 @@ pub(super) struct CodeUse {
 /// A module's globals, without the registries.
 #[derive(Debug, Default)]
 pub(super) struct Namespace {
-    pub entries: HashMap<Rc<str>, Address>,
+    pub entries: FxHashMap<Rc<str>, Address>,
     /// Not all entries were read.
     pub partial: bool,
     /// It is of a module whose functions and classes lead to nothing but the library itself.

@@ -1,6 +1,7 @@
 //! Where each kind of object leads.
 
 use super::code::is_foreign;
+use super::graph::Graph;
 use super::kind::Kind;
 use super::path::Label;
 use super::{Link, Links, Question, World};
@@ -8,8 +9,8 @@ use crate::generator::{GeneratorState, generator_frame, generator_state};
 use crate::object::flags;
 use crate::reader::Reader;
 use process::ReadError;
+use rustc_hash::FxHashMap;
 use snapshot::Address;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// Most elements of one container; of a longer one the rest is not followed.
@@ -24,25 +25,20 @@ impl<'a> World<'a> {
         World {
             reader,
             question: *question,
-            kinds: HashMap::new(),
-            links: HashMap::new(),
-            codes: HashMap::new(),
-            ahead: HashMap::new(),
-            namespaces: HashMap::new(),
+            kinds: FxHashMap::default(),
+            graph: Graph::default(),
+            codes: FxHashMap::default(),
+            ahead: FxHashMap::default(),
+            namespaces: FxHashMap::default(),
         }
     }
 
     /// Where the object at `object` leads.
-    pub(super) fn links_of(&mut self, object: Address) -> Rc<Links> {
-        if let Some(known) = self.links.get(&object) {
-            return known.clone();
-        }
+    pub(super) fn links_of(&mut self, object: Address) -> Links {
         let mut links = Links::default();
         if self.expand(object, &mut links).is_err() {
             links.partial = true;
         }
-        let links = Rc::new(links);
-        self.links.insert(object, links.clone());
         links
     }
 

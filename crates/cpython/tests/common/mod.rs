@@ -24,7 +24,10 @@ pub fn symbols(pid: u32, memory: &LiveMemory) -> Symbols {
         let Ok(file) = module.open(pid, memory) else {
             continue;
         };
-        let found = file.find(&["_PyRuntime", "Py_Version"], &[".PyRuntime"]);
+        let found = file.find(
+            &["_PyRuntime", "Py_Version", "_Py_HashSecret"],
+            &[".PyRuntime"],
+        );
         let symbol = |index: usize| found.symbols.get(index).copied().flatten();
         let section = found.sections.first().copied().flatten();
         if symbol(0).is_none() && section.is_none() {
@@ -32,6 +35,7 @@ pub fn symbols(pid: u32, memory: &LiveMemory) -> Symbols {
         }
         symbols.runtime = symbol(0).map(|symbol| symbol.address);
         symbols.py_version = symbol(1).map(|symbol| symbol.address);
+        symbols.hash_secret = symbol(2).map(|symbol| symbol.address);
         symbols.runtime_section = section.map(|section| (section.address, section.size));
         break;
     }

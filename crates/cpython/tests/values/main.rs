@@ -101,7 +101,7 @@ fn check(interpreter: &Interpreter) -> Vec<String> {
 
 /// Reads all values in memory full of garbage.
 fn survive(memory: &Scribbled<'_>, runtime: &Runtime, lists: &[Address]) {
-    let caches = Caches::new(runtime.dialect);
+    let caches = Caches::new(runtime.dialect, None);
     let reader = Reader::new(memory, &runtime.layout, &caches);
     let mut objects = Vec::new();
     for list in lists {
@@ -133,6 +133,9 @@ struct Scribbled<'m> {
 impl Memory for Scribbled<'_> {
     fn read(&self, address: Address, buffer: &mut [u8]) -> Result<(), ReadError> {
         self.memory.read(address, buffer)?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
         let end = address.0.saturating_add(buffer.len() as u64);
         for word in address.0 / 8..end.div_ceil(8) {
             let mixed = (word ^ self.seed << 40).wrapping_mul(0x9e37_79b9_7f4a_7c15);
