@@ -182,8 +182,10 @@ impl<'s> World<'s> {
             _ => None,
         };
         let same = |lock: &&FileLock| Some((lock.dev, lock.inode)) == file;
-        // Some file systems number their devices otherwise for the one than for the other.
-        let told = waiting.clone().find(same).or_else(|| waiting.next());
+        // Some file systems number their devices otherwise for the one than for the other. A thread that has just been
+        // let go may not be in the kernel's list again: another thread's lock is not its.
+        let inode = |lock: &&FileLock| file.is_none_or(|(_, inode)| lock.inode == inode);
+        let told = waiting.clone().find(same).or_else(|| waiting.find(inode));
         match (told, file) {
             (Some(lock), _) => Some(WaitedLock {
                 file: (lock.dev, lock.inode),
