@@ -1,8 +1,9 @@
 //! One look at a family of processes: hold them still, read them, let them go, put it all together.
 //!
-//! Each process is first read while it runs, which fills a cache of its pages. Then all are held, the same pages
-//! are copied again in a few system calls, and all are let go; what is told is read from that copy. So a target
-//! stands still only for the time of the copy, and all processes are seen at one moment.
+//! Each process is first read while it runs, which fills a cache of its pages. Where no thread has run meanwhile, that
+//! was of one moment. Otherwise the threads that do not sleep are held, the same pages are copied again in a few system
+//! calls, and all are let go; what is told is read from that copy. So a target stands still only for the time of the
+//! copy, and all processes are seen at one moment.
 //!
 //! This crate joins what `process` (the kernel's side) and `cpython` (the interpreter's side) know; it judges
 //! nothing and prints nothing.

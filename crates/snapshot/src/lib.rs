@@ -36,7 +36,8 @@ pub const SCHEMA: u32 = 1;
 pub struct Snapshot {
     /// [`SCHEMA`] of the writer.
     pub schema: u32,
-    /// How long any target stood still, in microseconds; 0 when none was held (core file, `--no-pause`).
+    /// How long any target was held still, in microseconds; 1 where none had to be, as all threads slept through the
+    /// reading; 0 where that was not asked for (core file, `--no-pause`).
     pub held_still_us: u64,
     /// The process asked for first, then its descendants, parents before children.
     pub processes: Vec<Process>,

@@ -24,7 +24,8 @@ pub enum ProcessState {
 pub struct OsThread {
     /// `comm`, at most 15 bytes (proc_pid_comm(5)).
     pub comm: String,
-    /// The letter of proc_pid_stat(5) before the hold: R S D T t Z X I; `?` when unknown.
+    /// The letter of proc_pid_stat(5) before the hold: R S D T t Z X I; `?` when unknown. `dump` does not tell S from D
+    /// in a system call.
     pub state: char,
     /// CPU time used so far, in microseconds; granularity is the kernel's clock tick.
     pub cpu_us: u64,

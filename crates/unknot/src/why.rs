@@ -118,7 +118,7 @@ pub fn text(snapshot: &Snapshot, report: &Report, paint: Paint) -> String {
                     .replace("processs", "processes")
             ));
         }
-        if snapshot.held_still_us > 0 {
+        if snapshot.held_still_us > 1 {
             facts.push(format!(
                 "held still for {}",
                 words::milliseconds(snapshot.held_still_us)

@@ -53,6 +53,9 @@ fn one_process(out: &mut String, process: &Process, held_us: u64, show: Show, pa
         snapshot::ProcessState::Stopped => facts.push("stopped by a signal".to_owned()),
         snapshot::ProcessState::Core => facts.push("from a core file".to_owned()),
         snapshot::ProcessState::Zombie => facts.push("ended, not yet waited for".to_owned()),
+        snapshot::ProcessState::Live if held_us == 1 => {
+            facts.push("asleep all the while, so not stopped".to_owned());
+        }
         snapshot::ProcessState::Live if held_us > 0 => {
             facts.push(format!("held still for {}", words::milliseconds(held_us)))
         }
