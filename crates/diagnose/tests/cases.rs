@@ -113,7 +113,6 @@ fn every_kind_has_cases() {
         let verdict = case["expect"]["verdict"].as_str().unwrap_or_default();
         *count.entry(verdict.to_owned()).or_default() += 1;
     }
-    // No rule says `stuck`.
     for kind in [
         FindingKind::Deadlock,
         FindingKind::SelfDeadlock,
@@ -123,6 +122,7 @@ fn every_kind_has_cases() {
         FindingKind::NoWaker,
         FindingKind::GilHeld,
         FindingKind::BlockedEventLoop,
+        FindingKind::Stuck,
         FindingKind::Busy,
     ] {
         let cases = count.get(kind.word()).copied().unwrap_or_default();
