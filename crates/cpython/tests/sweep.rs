@@ -35,8 +35,8 @@ fn check(interpreter: &Interpreter) {
     let argument = scratch.path().join("report");
     let argument = argument.to_string_lossy();
     let program = program("frames.py");
-    let mut target =
-        Target::spawn(interpreter, Program::Path(&program), &[&argument]).expect("it starts");
+    let mut target = Target::spawn(interpreter, Program::Path(&program), &[&argument, "plain"])
+        .expect("it starts");
     target
         .wait_ready(Duration::from_secs(120))
         .expect("it gets ready");
