@@ -60,7 +60,7 @@ def logs_too():
 
 first = open(os.path.join(directory, "file"), "w")
 second = open(os.path.join(directory, "file"), "w")
-fcntl.flock(first, fcntl.LOCK_EX)
+fcntl.flock(first, fcntl.LOCK_EX)  #: hold MainThread FileLock first probable
 
 
 def file_lock():
