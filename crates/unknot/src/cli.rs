@@ -88,7 +88,7 @@ pub struct WhyArgs {
     /// How to look.
     #[command(flatten)]
     pub look: LookArgs,
-    /// Look at child processes too [default]
+    /// Look at child processes too, as is done anyway
     #[arg(long, overrides_with = "no_children")]
     pub children: bool,
     /// Leave child processes out

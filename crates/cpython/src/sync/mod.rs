@@ -1,7 +1,7 @@
 //! Who waits for what, and who holds it: read from the threads' frames, with evidence and certainty.
 //!
 //! A wait is what the program's own code called: the frames of the standard library between it and the lock
-//! that is really slept on are named by a table ([`rules`]). It is reported only where the kernel says that
+//! that is really slept on are named by a table (`rules`). It is reported only where the kernel says that
 //! the thread sleeps in a system call that fits. What is held is read from the frames' value stacks and from
 //! the owners that some locks store.
 
