@@ -18,6 +18,7 @@ use crate::proc::{self, ProcError, Stat, read_file};
 use crate::watch::Watch;
 use nix::errno::Errno;
 use nix::libc;
+use std::cell::RefCell;
 use std::fs::File;
 use std::marker::PhantomData;
 use std::os::unix::fs::MetadataExt;
@@ -198,6 +199,7 @@ impl Hold {
     }
 
     fn new(pid: u32, limit: Duration) -> Hold {
+        let_go_late();
         Hold {
             pid,
             limit,
@@ -399,7 +401,11 @@ impl Hold {
         let began = Instant::now();
         loop {
             self.ended.retain(|&tid| is_yet_to_end(tid));
-            if self.ended.is_empty() || began.elapsed() > UNINTERRUPTIBLE_LIMIT {
+            if self.ended.is_empty() {
+                return;
+            }
+            if began.elapsed() > UNINTERRUPTIBLE_LIMIT {
+                LATE.with_borrow_mut(|late| late.append(&mut self.ended));
                 return;
             }
             std::thread::sleep(SLEEP_FOR);
@@ -423,7 +429,30 @@ impl Hold {
             }
         }
         self.reap();
+        LATE.with_borrow_mut(|late| late.append(&mut self.pending));
     }
+}
+
+thread_local! {
+    /// Threads that were seized and told to stop, and had not done so when they were given up: each would stand still
+    /// from the moment when it does. Only this thread of unknot's can let them go.
+    static LATE: RefCell<Vec<libc::pid_t>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lets go of threads that have stopped only after a hold had given them up. Whoever holds processes again and again
+/// asks for this in between; taking a hold does so by itself. Costs nothing where there are none.
+pub fn let_go_late() {
+    LATE.with_borrow_mut(|late| {
+        late.retain(|&tid| match stop_of(tid) {
+            Stop::NotYet => true,
+            Stop::Ended => false,
+            Stop::Stopped { signal, event } => {
+                let signal = if event == 0 { signal } else { 0 };
+                let _ = request(libc::PTRACE_DETACH, tid, 0, signal.unsigned_abs() as usize);
+                false
+            }
+        });
+    });
 }
 
 impl Drop for Hold {
@@ -500,5 +529,15 @@ fn is_yet_to_end(tid: libc::pid_t) -> bool {
     let mut status = 0;
     // SAFETY: the kernel writes one int to `status`, which outlives the call.
     let result = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
+    if result == tid && libc::WIFSTOPPED(status) {
+        // It has not ended after all, and must not stand still for ever.
+        let event = status >> 16;
+        let signal = if event == 0 {
+            libc::WSTOPSIG(status)
+        } else {
+            0
+        };
+        let _ = request(libc::PTRACE_DETACH, tid, 0, signal.unsigned_abs() as usize);
+    }
     result == 0
 }

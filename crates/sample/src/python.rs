@@ -26,6 +26,8 @@ const RENEW: Duration = Duration::from_millis(100);
 const AGAIN_MAX: usize = 2;
 /// With shorter intervals the kernel is asked about each thread only so often.
 const ASK_EVERY: Duration = Duration::from_micros(900);
+/// How long a thread may take until it stands still, which it does when it gets a CPU; it is not held before that.
+const STOP_LIMIT: Duration = Duration::from_millis(50);
 /// What stands for the collector at work, and for a wait for the GIL.
 const GC_TEXT: &str = "garbage collection";
 const GIL_TEXT: &str = "waits for the GIL";
@@ -314,7 +316,7 @@ impl Python {
         if options.pause_max.is_zero() || thread.is_asleep() {
             return self.read_twice(index, options, builder);
         }
-        let Ok(hold) = Hold::take_thread(self.opened.pid, tid, options.pause_max) else {
+        let Ok(hold) = Hold::take_thread(self.opened.pid, tid, STOP_LIMIT) else {
             return false;
         };
         let copied = self.copy_one(index);

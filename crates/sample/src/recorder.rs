@@ -110,6 +110,7 @@ impl Recorder {
 
     /// Takes a sample of every thread.
     pub fn sweep(&mut self) -> Swept {
+        process::hold::let_go_late();
         let at_ns = nanoseconds(self.began.elapsed());
         if self.options.children {
             for child in self.births.new_ones() {

@@ -34,7 +34,7 @@ pub fn run(words: &[OsString], args: &WhyArgs) -> anyhow::Result<u8> {
             Event::Ended(code) => return Ok(code),
             Event::Quit => watch.explain(true)?,
             Event::Timeout if watch.stands_still() => watch.explain(false)?,
-            Event::Timeout => {}
+            Event::Timeout => process::hold::let_go_late(),
         }
         if args.once && watch.found {
             command.end(GRACE)?;
