@@ -63,7 +63,7 @@ pub struct RecordArgs {
     /// Never stop a thread
     #[arg(long)]
     pub no_pause: bool,
-    /// Stop one thread for so many microseconds at most, where its stack changes too fast to be read otherwise
+    /// Leave to stop a thread for a copy of its stack, where that changes too fast to be read otherwise; 0: never
     #[arg(
         long,
         value_name = "US",
