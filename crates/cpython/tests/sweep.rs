@@ -5,8 +5,11 @@ mod common;
 use cpython::frame::RawFrame;
 use cpython::interpreter::interpreters;
 use cpython::runtime::Runtime;
-use cpython::sweep::{Outcome, Sweeper, SweptThread};
-use process::{LiveMemory, PageCache};
+use cpython::sweep::{Entry, Outcome, Sweeper, SweptThread};
+use process::{LiveMemory, Memory, PageCache, Range, ReadError};
+use snapshot::Address;
+use std::cell::Cell;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 use testkit::{Interpreter, Program, Scratch, Target};
@@ -100,5 +103,101 @@ fn as_a_full_reading() {
     for interpreter in testkit::matrix() {
         check(interpreter);
         eprintln!("{interpreter}: done");
+    }
+}
+
+/// Memory of which, outside batches, only so many more reads succeed.
+struct Failing<'m> {
+    memory: &'m LiveMemory,
+    left: Cell<usize>,
+}
+
+impl Memory for Failing<'_> {
+    fn read(&self, address: Address, buffer: &mut [u8]) -> Result<(), ReadError> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(ReadError::Nonsense(address));
+        };
+        self.left.set(left);
+        self.memory.read(address, buffer)
+    }
+
+    fn read_batch(&self, ranges: &mut [Range<'_>]) -> Result<(), ReadError> {
+        self.memory.read_batch(ranges)
+    }
+}
+
+const TWO_STACKS: &str = "
+import sys, testkit_ready
+def rest():
+    testkit_ready.ready()
+    return sys.stdin.readline()
+def left_three(): return rest()
+def left_two(): return left_three()
+def left(): return left_two()
+def right_three(): return rest()
+def right_two(): return right_three()
+def right(): return right_two()
+while True:
+    left()
+    right()
+";
+
+/// A reading that fails half-way leaves nothing behind of which a later one says that it is unchanged.
+#[test]
+fn a_reading_that_fails_is_not_built_upon() {
+    let half_an_hour = Duration::from_secs(1800);
+    for interpreter in testkit::matrix() {
+        let (read_end, mut commands) = std::io::pipe().expect("a pipe");
+        let mut target =
+            Target::spawn_with(interpreter, Program::Source(TWO_STACKS), &[], |command| {
+                command.stdin(read_end);
+            })
+            .expect("it starts");
+        let pid = target.pid();
+        let mut at_rest = |go_on: bool| {
+            if go_on {
+                commands.write_all(b"on\n").expect("it is told");
+            }
+            target.wait_ready(half_an_hour).expect("it gets ready");
+            testkit::wait_still(pid, Duration::from_millis(3), half_an_hour).expect("it rests");
+        };
+        at_rest(false);
+        let live = LiveMemory::new(pid);
+        let symbols = common::symbols(pid, &live);
+        let runtime = Runtime::find(&live, &symbols).expect("a runtime");
+        let mut failed = 0;
+        for reads in 0.. {
+            let memory = Failing {
+                memory: &live,
+                left: Cell::new(usize::MAX),
+            };
+            let mut sweeper = Sweeper::new(&runtime);
+            sweeper.refresh_list(&runtime, &live).expect("the threads");
+            // What a caller holds who takes over what has changed.
+            let mut held: Vec<Entry> = Vec::new();
+            let mut reading = |left: usize| {
+                memory.left.set(left);
+                sweeper.copy(&memory, &[0]).expect("its frames");
+                let outcome = sweeper.resolve(&runtime, &memory, 0);
+                let thread = &sweeper.threads()[0];
+                if outcome == Outcome::Read {
+                    let now = thread.entries();
+                    held.truncate(thread.unchanged());
+                    held.extend(now.iter().skip(held.len()));
+                    assert_eq!(held, now, "{interpreter}: after {reads} reads");
+                }
+                outcome
+            };
+            assert_eq!(reading(usize::MAX), Outcome::Read);
+            at_rest(true);
+            let outcome = reading(reads);
+            assert_eq!(reading(usize::MAX), Outcome::Read);
+            at_rest(true);
+            if outcome == Outcome::Read {
+                break;
+            }
+            failed += 1;
+        }
+        assert!(failed > 3, "{interpreter}: {failed}");
     }
 }

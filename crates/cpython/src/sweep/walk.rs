@@ -61,6 +61,9 @@ pub(super) struct Chain {
     /// Frames that stay, once the walk is done.
     joined: usize,
     unchanged: usize,
+    /// Of `frames`, from the outermost on, those that are as the last good reading gave them to the caller: a reading
+    /// that fails half-way leaves others behind.
+    given: usize,
     outcome: Outcome,
 }
 
@@ -137,7 +140,7 @@ impl Chain {
         if self.outcome != Outcome::Read {
             return self.outcome;
         }
-        self.unchanged = self.joined;
+        self.given = self.given.min(self.joined);
         self.frames.truncate(self.joined);
         self.entries.truncate(self.joined);
         while let Some(words) = self.walked.pop() {
@@ -155,6 +158,8 @@ impl Chain {
                 }
             }
         }
+        self.unchanged = self.given;
+        self.given = self.frames.len();
         Outcome::Read
     }
 }
