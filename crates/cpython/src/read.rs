@@ -294,6 +294,7 @@ impl Look<'_> {
             function: raw.code.qualname.to_string(),
             file: raw.code.file.to_string(),
             line: raw.line().unwrap_or(0),
+            first_line: u32::try_from(raw.code.first_line).unwrap_or(0),
             column: raw.column(),
             native: false,
             origin: origins.of_frame(self.reader, raw),

@@ -149,20 +149,13 @@ fn about(profile: &Profile) -> String {
 
 /// `running Python 34 %, waiting 60 %`.
 fn state_shares(profile: &Profile) -> String {
-    let states = [
-        State::Running,
-        State::Native,
-        State::Gil,
-        State::Waiting,
-        State::Idle,
-    ];
     let all: u64 = profile
         .totals
         .iter()
         .map(|total| profile.weight_ns(total))
         .sum();
     let mut text = String::new();
-    for state in states {
+    for state in State::ALL {
         let with_it = profile.totals.iter().filter(|total| total.state == state);
         let part: u64 = with_it.map(|total| profile.weight_ns(total)).sum();
         if part > 0 {

@@ -65,11 +65,23 @@ pub enum State {
     Gil,
     /// Waiting for a lock, a thread, a child, a descriptor, a timer.
     Waiting,
+    /// Of a task: suspended in an `await`, or due for its next step.
+    Suspended,
     /// A pool's worker or a loop with nothing to do.
     Idle,
 }
 
 impl State {
+    /// All of them, the busiest first.
+    pub const ALL: [State; 6] = [
+        State::Running,
+        State::Native,
+        State::Gil,
+        State::Waiting,
+        State::Suspended,
+        State::Idle,
+    ];
+
     /// Its name, as the stored form has it.
     pub fn name(self) -> &'static str {
         match self {
@@ -77,6 +89,7 @@ impl State {
             State::Native => "native",
             State::Gil => "gil",
             State::Waiting => "waiting",
+            State::Suspended => "suspended",
             State::Idle => "idle",
         }
     }

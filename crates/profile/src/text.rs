@@ -53,6 +53,7 @@ pub fn state_label(state: State) -> &'static str {
         State::Native => "running native code",
         State::Gil => "waiting for the GIL",
         State::Waiting => "waiting",
+        State::Suspended => "suspended in an await",
         State::Idle => "idle",
     }
 }

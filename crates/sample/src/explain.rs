@@ -1,10 +1,11 @@
 //! What waiting threads wait for, as frames: so that time off the CPU says why.
 
 use crate::python::special;
+use crate::tasks::called;
 use look::{Eye, LookError, Options, Source};
 use profile::{Builder, FrameId, FrameKind};
-use rustc_hash::FxHashMap;
-use snapshot::{Kind, Operation, Process, Thread, ThreadState};
+use rustc_hash::{FxHashMap, FxHashSet};
+use snapshot::{Address, Hold, Kind, Operation, Process, Thread, ThreadState, Wait};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,10 @@ use std::time::{Duration, Instant};
 const SHARE: u32 = 50;
 /// Between two explanations at least so long.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// Most distinct texts that name a holder in one process: threads come and go without end, and what is kept must not grow
+/// with them.
+const TEXTS_MAX: usize = 2000;
 
 /// What is known of one thread.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +33,7 @@ pub(crate) struct Explainer {
     pid: u32,
     eye: Option<Eye>,
     next: Instant,
+    texts: FxHashSet<FrameId>,
 }
 
 impl Explainer {
@@ -36,7 +42,13 @@ impl Explainer {
             pid,
             eye: None,
             next: Instant::now(),
+            texts: FxHashSet::default(),
         }
+    }
+
+    /// Whether nothing was looked at yet.
+    pub fn is_new(&self) -> bool {
+        self.eye.is_none()
     }
 
     /// Whether it is time for one.
@@ -44,15 +56,55 @@ impl Explainer {
         Instant::now() >= self.next
     }
 
-    /// Looks at the process, without holding it, and says of each thread (by its kernel id) what it waits for.
-    pub fn explain(&mut self, builder: &mut Builder) -> FxHashMap<u32, Explained> {
+    /// Leaves it at what was found at the last look.
+    pub fn postpone(&mut self) {
+        self.next = Instant::now() + PAUSE_MIN;
+    }
+
+    /// Looks at the process, without holding it.
+    pub fn look(&mut self) -> Option<Process> {
         let began = Instant::now();
-        let found = self.look(builder).unwrap_or_default();
+        let found = self.try_look().ok().flatten();
         self.next = Instant::now() + PAUSE_MIN.max(began.elapsed() * SHARE);
         found
     }
 
-    fn look(&mut self, builder: &mut Builder) -> Result<FxHashMap<u32, Explained>, LookError> {
+    /// What each thread (by its kernel id) waits for.
+    pub fn waits(&mut self, found: &Process, builder: &mut Builder) -> FxHashMap<u32, Explained> {
+        let mut explained = |thread: &Thread| {
+            let waiter = Waiter::Thread(thread.tid);
+            let wait = thread.waits_for.as_ref();
+            Explained {
+                frame: wait.map(|wait| self.wait(found, wait, waiter, builder)),
+                idle: thread.state == ThreadState::Idle,
+            }
+        };
+        let threads = found.threads.iter();
+        threads
+            .map(|thread| (thread.tid, explained(thread)))
+            .collect()
+    }
+
+    /// A frame that says what is waited for and who has it.
+    pub fn wait(
+        &mut self,
+        found: &Process,
+        wait: &Wait,
+        waiter: Waiter,
+        builder: &mut Builder,
+    ) -> FrameId {
+        let text = text(wait);
+        if self.texts.len() < TEXTS_MAX
+            && let Some(holder) = holder(found, wait, waiter)
+        {
+            let frame = special(&format!("{text}, {holder}"), FrameKind::Wait, builder);
+            self.texts.insert(frame);
+            return frame;
+        }
+        special(&text, FrameKind::Wait, builder)
+    }
+
+    fn try_look(&mut self) -> Result<Option<Process>, LookError> {
         let mut eye = match self.eye.take() {
             Some(eye) => eye,
             None => Eye::open(
@@ -67,24 +119,20 @@ impl Explainer {
         };
         let snapshot = eye.look()?;
         self.eye = Some(eye);
-        let Some(process) = snapshot.processes.iter().find(|p| p.pid == self.pid) else {
-            return Ok(FxHashMap::default());
-        };
-        let mut explained = |thread: &Thread| Explained {
-            frame: text(process, thread).map(|text| special(&text, FrameKind::Wait, builder)),
-            idle: thread.state == ThreadState::Idle,
-        };
-        Ok(process
-            .threads
-            .iter()
-            .map(|thread| (thread.tid, explained(thread)))
-            .collect())
+        let mut processes = snapshot.processes.into_iter();
+        Ok(processes.find(|process| process.pid == self.pid))
     }
 }
 
-/// What a thread waits for and who has it, in words.
-fn text(process: &Process, thread: &Thread) -> Option<String> {
-    let wait = thread.waits_for.as_ref()?;
+/// Who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiter {
+    Thread(u32),
+    Task(Address),
+}
+
+/// What is waited for, in words.
+fn text(wait: &Wait) -> String {
     let kind = kind(wait.kind);
     let mut text = match (wait.kind, wait.operation) {
         (Kind::Timer, _) | (_, Operation::Sleep) => "sleeps".to_owned(),
@@ -99,25 +147,33 @@ fn text(process: &Process, thread: &Thread) -> Option<String> {
     if let Some(name) = &wait.name {
         text = format!("{text} {name}");
     }
+    text
+}
+
+/// Who holds what is waited for, in words.
+fn holder(process: &Process, wait: &Wait, waiter: Waiter) -> Option<String> {
     let places = [wait.address, wait.inner_address];
-    let holder = process
-        .threads
+    let holding = |holds: &[Hold]| {
+        let held = |hold: &&Hold| !hold.given_up && places.contains(&Some(hold.address));
+        holds.iter().find(held).cloned()
+    };
+    let threads = process.threads.iter();
+    let mut threads = threads.filter(|other| waiter != Waiter::Thread(other.tid));
+    let mut tasks = process
+        .tasks
         .iter()
-        .filter(|other| other.tid != thread.tid)
-        .find_map(|other| {
-            let held =
-                |hold: &&snapshot::Hold| !hold.given_up && places.contains(&Some(hold.address));
-            Some((other, other.holds.iter().find(held)?))
-        });
-    if let Some((other, hold)) = holder {
-        let file = Path::new(&hold.place.file).file_name();
-        let file = file.map(|name| name.to_string_lossy()).unwrap_or_default();
-        text = format!(
-            "{text}, held by {} at {file}:{}",
-            other.name, hold.place.line
-        );
-    }
-    Some(text)
+        .filter(|other| waiter != Waiter::Task(other.address));
+    let (name, hold) = threads
+        .find_map(|other| Some((other.name.clone(), holding(&other.holds)?)))
+        .or_else(|| {
+            tasks.find_map(|other| {
+                let name = format!("task {}", called(other));
+                Some((name, holding(&other.holds)?))
+            })
+        })?;
+    let file = Path::new(&hold.place.file).file_name();
+    let file = file.map(|name| name.to_string_lossy()).unwrap_or_default();
+    Some(format!("held by {name} at {file}:{}", hold.place.line))
 }
 
 /// A kind as it is called in a sentence.

@@ -20,6 +20,7 @@ mod places;
 mod python;
 mod recorder;
 mod schedule;
+mod tasks;
 mod thread;
 
 pub use member::Counts;

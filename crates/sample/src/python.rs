@@ -1,9 +1,10 @@
 //! The interpreter in a process that is recorded: whose stack is read, and what is believed.
 
 use crate::Options;
-use crate::explain::{Explained, Explainer};
+use crate::explain::Explainer;
 use crate::member::{Counts, Fate, Tick};
 use crate::places::Places;
+use crate::tasks::Tasks;
 use crate::thread::Thread;
 use cpython::runtime::Runtime;
 use cpython::sweep::{InterpreterNow, Outcome, Sweeper};
@@ -41,6 +42,7 @@ pub(crate) struct Python {
     threads: Vec<Thread>,
     places: Places,
     explainer: Explainer,
+    tasks: Tasks,
     /// Ways of calls that the program is known to have: a caller's stack and a function.
     known: FxHashSet<(Option<StackId>, u32)>,
     renewed: Instant,
@@ -68,6 +70,7 @@ impl Python {
             threads: Vec::new(),
             places: Places::default(),
             explainer,
+            tasks: Tasks::default(),
             known: FxHashSet::default(),
             renewed: Instant::now(),
             gc_frame: None,
@@ -89,7 +92,7 @@ impl Python {
             return Fate::Ended;
         }
         let due = self.ask(tick, options);
-        self.explain(options, builder);
+        self.explain(process, tick, options, builder, counts);
         let Python {
             opened, sweeper, ..
         } = self;
@@ -201,27 +204,52 @@ impl Python {
         }
     }
 
-    /// Every now and then, finds out what waiting threads wait for.
-    fn explain(&mut self, options: &Options, builder: &mut Builder) {
+    /// Every now and then, finds out what waiting threads wait for, and where the suspended tasks are.
+    fn explain(
+        &mut self,
+        process: ProcessId,
+        tick: Tick,
+        options: &Options,
+        builder: &mut Builder,
+        counts: &mut Counts,
+    ) {
         let unexplained = |thread: &Thread| {
             !thread.on_cpu()
                 && !thread.wants_gil
                 && thread.wait.is_none_or(|(runs, _)| runs != thread.ran.runs)
         };
-        if options.metric != Metric::Wall
-            || !self.explainer.is_due()
-            || !self.threads.iter().any(unexplained)
-        {
+        if !self.explainer.is_due() {
             return;
         }
-        let found = self.explainer.explain(builder);
-        for thread in self.threads.iter_mut().filter(|t| unexplained(t)) {
-            // Only what it waits for since before the look is what was seen.
-            if thread.still_asleep() {
-                let Explained { frame, idle } = found.get(&thread.tid).copied().unwrap_or_default();
-                thread.wait = Some((thread.ran.runs, frame));
-                thread.idle = idle;
+        let wall = options.metric == Metric::Wall;
+        let runs: u64 = self.threads.iter().map(|thread| thread.ran.runs).sum();
+        let changed = self.tasks.may_have_changed(runs);
+        let wanted = self.explainer.is_new()
+            || self.tasks.wants_look()
+            || wall && (self.threads.iter().any(unexplained) || changed && !self.tasks.is_empty());
+        if wanted {
+            let found = self.explainer.look().unwrap_or_default();
+            let mut waits = self.explainer.waits(&found, builder);
+            for thread in self.threads.iter_mut().filter(|t| unexplained(t)) {
+                // Only what it waits for since before the look is what was seen.
+                if thread.still_asleep() {
+                    let explained = waits.remove(&thread.tid).unwrap_or_default();
+                    thread.wait = Some((thread.ran.runs, explained.frame));
+                    thread.idle = explained.idle;
+                }
             }
+            self.tasks.take(&found, &mut self.explainer, builder);
+        } else {
+            self.explainer.postpone();
+        }
+        if wall {
+            let at_ns = tick.at_ns.saturating_add(tick.wall_ns);
+            let (tasks, threads) = (&mut self.tasks, &self.threads);
+            let thread_of = |tid: u32| {
+                let thread = threads.iter().find(|thread| thread.tid == tid);
+                thread.map(|thread| thread.track)
+            };
+            counts.errors += tasks.add(process, at_ns, runs, thread_of, builder);
         }
     }
 
@@ -286,9 +314,9 @@ impl Python {
         };
         if outcome == Outcome::Read {
             thread.follow(
-                swept.entries(),
-                swept.unchanged(),
+                swept,
                 self.sweeper.codes(),
+                &mut self.tasks,
                 &mut self.places,
                 options.grain,
                 builder,
@@ -410,7 +438,7 @@ impl Python {
         } else {
             0
         };
-        let total = thread.total(top, state, builder);
+        let total = thread.total(top, state, &mut self.tasks, builder);
         builder.add(Sample {
             total,
             at_ns: tick.at_ns,

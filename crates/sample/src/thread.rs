@@ -1,11 +1,21 @@
 //! One thread that is recorded.
 
-use cpython::sweep::{CodeTable, Entry};
+use cpython::sweep::{CodeTable, SweptThread};
 use process::gauge::{Gauge, Ran};
-use profile::{Builder, FrameId, StackId, State, TotalId, TrackId};
+use profile::{Builder, FrameId, StackId, State, StringId, TotalId, TrackId};
 
 use crate::Grain;
 use crate::places::Places;
+use crate::tasks::{Ground, Tasks};
+
+/// What a sample was of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Last {
+    label: Option<StringId>,
+    stack: Option<StackId>,
+    top: Option<FrameId>,
+    state: State,
+}
 
 /// What is known of a thread from sweep to sweep.
 #[derive(Debug)]
@@ -31,10 +41,12 @@ pub(crate) struct Thread {
     pub idle: bool,
     /// Whether it was read since it came to rest.
     pub read_at_rest: bool,
+    /// The task whose step it runs.
+    ground: Option<Ground>,
     /// The stack of each of its entries, cut ones as their caller.
     stacks: Vec<Option<StackId>>,
     /// The total of the last sample, and what it was of.
-    last: Option<(Option<StackId>, Option<FrameId>, State, TotalId)>,
+    last: Option<(Last, TotalId)>,
 }
 
 impl Thread {
@@ -53,6 +65,7 @@ impl Thread {
             wait: None,
             idle: false,
             read_at_rest: false,
+            ground: None,
             stacks: Vec::new(),
             last: None,
         }
@@ -98,19 +111,30 @@ impl Thread {
         matches!(self.letter, 'R' | '?')
     }
 
-    /// Brings its stack up to date with its entries, of which so many are as they were.
+    /// Brings its stack up to date with what a sweep has read.
     pub fn follow(
         &mut self,
-        entries: &[Entry],
-        unchanged: usize,
+        swept: &SweptThread,
         codes: &CodeTable,
+        tasks: &mut Tasks,
         places: &mut Places,
         grain: Grain,
         builder: &mut Builder,
     ) {
-        self.stacks.truncate(unchanged);
-        for entry in entries.iter().skip(self.stacks.len()) {
-            let caller = self.stack();
+        self.stacks.truncate(swept.unchanged());
+        let step = swept.step();
+        let ground = step.and_then(|step| tasks.ground(step, codes, builder));
+        if ground != self.ground {
+            let first = |ground: &Option<Ground>| ground.map_or(usize::MAX, |g| g.index);
+            self.stacks
+                .truncate(first(&ground).min(first(&self.ground)));
+            self.ground = ground;
+        }
+        for entry in swept.entries().iter().skip(self.stacks.len()) {
+            let caller = match self.ground {
+                Some(ground) if ground.index == self.stacks.len() => ground.base,
+                _ => self.stack(),
+            };
             let stack = match places.frame(entry, codes, grain, builder) {
                 None => caller,
                 Some(frame) => builder.stack(caller, frame).or_else(|| {
@@ -135,10 +159,22 @@ impl Thread {
     }
 
     /// The total that a sample belongs to.
-    pub fn total(&mut self, top: Option<FrameId>, state: State, builder: &mut Builder) -> TotalId {
+    pub fn total(
+        &mut self,
+        top: Option<FrameId>,
+        state: State,
+        tasks: &mut Tasks,
+        builder: &mut Builder,
+    ) -> TotalId {
         let stack = self.stack();
-        if let Some((last_stack, last_top, last_state, total)) = self.last
-            && (last_stack, last_top, last_state) == (stack, top, state)
+        let now = Last {
+            label: self.ground.map(|ground| ground.label),
+            stack,
+            top,
+            state,
+        };
+        if let Some((last, total)) = self.last
+            && last == now
         {
             return total;
         }
@@ -146,8 +182,12 @@ impl Thread {
             Some(frame) => builder.stack(stack, frame).or(stack),
             None => stack,
         };
-        let total = builder.total(self.track, with_top, state);
-        self.last = Some((stack, top, state, total));
+        let track = match self.ground {
+            Some(ground) => tasks.track(ground.label, self.tid, self.track, builder),
+            None => self.track,
+        };
+        let total = builder.total(track, with_top, state);
+        self.last = Some((now, total));
         total
     }
 }

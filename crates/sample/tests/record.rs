@@ -288,3 +288,100 @@ fn a_target_that_is_killed_leaves_its_profile() {
         assert!(profile.processes[0].end_ns.is_some());
     }
 }
+
+/// One task computes, one of two others has a lock and sleeps, and the other waits for the lock.
+const BY_TASK: &str = "
+import asyncio
+import testkit_ready
+
+def spin():
+    x = 0
+    for i in range(5000):
+        x += i
+
+async def compute():
+    while True:
+        spin()
+        await asyncio.sleep(0)
+
+async def rest():
+    await asyncio.sleep(3600)
+
+async def fetch(door):
+    async with door:
+        await rest()
+
+async def parent(door):
+    await asyncio.gather(fetch(door), fetch(door))
+
+async def main():
+    door = asyncio.Lock()
+    cruncher = asyncio.ensure_future(compute())
+    cruncher.set_name('cruncher')
+    asyncio.get_running_loop().call_later(0.1, testkit_ready.ready)
+    await parent(door)
+
+asyncio.run(main())
+";
+
+#[test]
+fn stacks_are_those_of_tasks() {
+    for interpreter in testkit::matrix() {
+        let target = start(interpreter, BY_TASK);
+        let options = Options {
+            interval: Duration::from_millis(1),
+            ..Options::default()
+        };
+        let mut looked = 0;
+        let profile = record(target.pid(), options, |recorder| {
+            let of_tasks = recorder.so_far().totals.iter();
+            looked = of_tasks
+                .filter(|total| total.state == profile::State::Suspended)
+                .map(|total| total.samples)
+                .max()
+                .unwrap_or(0);
+            recorder.sweeps() >= 500 && looked >= 3
+        });
+        let mut of_task: HashMap<&str, HashMap<String, u64>> = HashMap::new();
+        for total in &profile.totals {
+            let track = &profile.tracks[total.track as usize];
+            let task = track.task.map_or("", |task| profile.text(task));
+            assert_eq!(track.tid, target.pid(), "{interpreter}");
+            let stack = names(&profile, total).join(" ");
+            if !task.is_empty() {
+                assert!(
+                    !stack.contains("_run_once"),
+                    "{interpreter}: {task}: {stack}"
+                );
+            }
+            *of_task.entry(task).or_default().entry(stack).or_default() += total.samples;
+        }
+        let computing = &of_task["cruncher"];
+        assert!(
+            computing.contains_key("compute spin"),
+            "{interpreter}: {computing:?}"
+        );
+        let samples: u64 = computing.values().sum();
+        assert!(samples >= 250, "{interpreter}: {of_task:?}");
+        let fetching: Vec<&str> = of_task["fetch"].keys().map(String::as_str).collect();
+        let has = |start: &str, end: &str| {
+            let fits = |stack: &&&str| stack.starts_with(start) && stack.ends_with(end);
+            fetching.iter().any(|stack| fits(&stack))
+        };
+        let common = "task main main parent task fetch fetch ";
+        assert!(
+            has(&format!("{common}rest sleep"), " sleeps"),
+            "{interpreter}: {fetching:?}"
+        );
+        let line = BY_TASK
+            .lines()
+            .position(|line| line.contains("with door"))
+            .expect("there")
+            + 1;
+        let held = format!("waits for Lock door, held by task fetch at program.py:{line}");
+        assert!(has(common, &held), "{interpreter}: {fetching:?}");
+        // Both wait all the time, and one of the two is not more than the other.
+        assert_eq!(fetching.len(), 2, "{interpreter}: {fetching:?}");
+        assert!(!of_task.contains_key("main"), "{interpreter}: {of_task:?}");
+    }
+}

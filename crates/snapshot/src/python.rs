@@ -168,6 +168,9 @@ pub struct Frame {
     pub file: String,
     /// Current line, from 1; 0 when unknown.
     pub line: u32,
+    /// The function's first line, from 1; 0 when unknown.
+    #[serde(skip)]
+    pub first_line: u32,
     /// Current column, from 1, in UTF-8 bytes, where the code has it (3.11+).
     pub column: Option<u32>,
     /// Whether it is not Python.
@@ -231,6 +234,9 @@ pub struct Task {
     pub name: String,
     /// Qualified name of its coroutine.
     pub coroutine: String,
+    /// The coroutine.
+    #[serde(skip)]
+    pub coroutine_address: Address,
     /// Its state.
     pub state: TaskState,
     /// Whether its next step is in the loop's ready queue (it is not waiting, only due).
@@ -245,8 +251,14 @@ pub struct Task {
     pub unretrieved: bool,
     /// Names of the tasks that wait for it.
     pub awaited_by: Vec<String>,
+    /// The same tasks.
+    #[serde(skip)]
+    pub awaited_by_addresses: Vec<Address>,
     /// The future or task that it awaits (`_fut_waiter`).
     pub awaiting: Option<Address>,
+    /// Whether its await chain and what it awaits contradict each other: it went on while it was read.
+    #[serde(skip)]
+    pub torn: bool,
     /// What it waits for, told as the program's own code names it.
     pub waits_for: Option<Wait>,
     /// What it holds (asyncio's locks, permits, and thread locks held over an await).

@@ -7,6 +7,9 @@ use rustc_hash::FxHashMap;
 use snapshot::Address;
 use std::rc::Rc;
 
+/// `CO_COROUTINE`, `CO_ITERABLE_COROUTINE`, `CO_ASYNC_GENERATOR` (`Include/cpython/code.h`, 3.8 to 3.15).
+const COROUTINE: u32 = 0x80 | 0x100 | 0x200;
+
 /// A code object's number, in the order in which they were met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CodeId(pub u32);
@@ -30,6 +33,8 @@ pub(super) struct Known {
     pub length: u64,
     /// Bytes before the instruction with which it begins for tracers.
     pub first_traceable: u64,
+    /// Whether it is a coroutine's or an asynchronous generator's.
+    pub coroutine: bool,
     round: u64,
 }
 
@@ -94,6 +99,7 @@ impl CodeTable {
             start: code.start_of_copy(reader, copy)?.0,
             length: code.code_len as u64,
             first_traceable: code.first_traceable as u64,
+            coroutine: code.flags & COROUTINE != 0,
             round: self.round,
         };
         self.known.insert((address, copy), known);

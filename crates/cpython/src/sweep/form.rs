@@ -20,6 +20,10 @@ pub(super) struct Form {
     instruction: usize,
     owner: Option<usize>,
     copy_index: Option<usize>,
+    /// Where in a generator the frame lies (3.11+).
+    embedded: Option<u64>,
+    /// Where in a frame object the pointer to its generator is (up to 3.10).
+    generator: Option<usize>,
 }
 
 /// How a thread state names its innermost frame.
@@ -47,6 +51,8 @@ pub(super) struct Words {
     pub instruction: u64,
     pub owner: i8,
     pub copy_index: i32,
+    /// The generator or coroutine whose frame it is; 0 for a function's.
+    pub generator: u64,
 }
 
 impl Form {
@@ -79,6 +85,7 @@ impl Form {
         let find = |field: Field<i8>| (!object && field.exists()).then(|| at(field));
         let owner = find(frame.owner);
         let copy_index = frame.tlbc_index.exists().then(|| at(frame.tlbc_index));
+        let generator = old.f_gen.exists().then(|| at(old.f_gen));
         let (prev, next) = (at(thread.prev), at(thread.next));
         let pointer = match top {
             Top::Frame(offset) | Top::CFrame(offset, _) => offset,
@@ -97,6 +104,7 @@ impl Form {
                 instruction,
                 owner.unwrap_or(0),
                 copy_index.unwrap_or(0),
+                generator.unwrap_or(0),
             ])
             .min(FRAME_MAX),
             data_stack: !object,
@@ -109,6 +117,8 @@ impl Form {
             instruction,
             owner,
             copy_index,
+            embedded: layout.generator.gi_iframe.offset(),
+            generator,
         }
     }
 
@@ -145,16 +155,27 @@ impl Form {
             Some(offset) => i32::try_from(word(bytes, offset)?.cast_signed() << 32 >> 32).ok()?,
             None => 0,
         };
+        let owner = match self.owner {
+            Some(offset) => byte(offset)?,
+            None => 0,
+        };
+        let generator = match (self.generator, self.embedded) {
+            (Some(offset), _) => word(bytes, offset)?,
+            (None, Some(offset))
+                if self.traits.frame_owner(owner) == Some(FrameOwner::Generator) =>
+            {
+                at.saturating_sub(offset)
+            }
+            _ => 0,
+        };
         Some(Words {
             at,
             previous: word(bytes, self.previous)?,
             executable: word(bytes, self.executable)?,
             instruction,
-            owner: match self.owner {
-                Some(offset) => byte(offset)?,
-                None => 0,
-            },
+            owner,
             copy_index,
+            generator,
         })
     }
 

@@ -19,14 +19,14 @@ mod list;
 mod walk;
 
 pub use codes::{CodeId, CodeTable};
-pub use walk::{Entry, Outcome};
+pub use walk::{Entry, Outcome, Step};
 
 use crate::runtime::Runtime;
 use copy::Copy;
 use form::{Form, Innermost};
 use process::{Memory, Range, ReadError};
 use snapshot::Address;
-use walk::{Chain, Step};
+use walk::{Chain, Walked};
 
 /// Reads that one thread's frames may take in one sweep: a deep stack that is seen for the first time needs many.
 const ROUNDS_MAX: usize = 20_000;
@@ -176,9 +176,9 @@ impl SweptThread {
             self.chain.begin(top, &mut self.copy, form);
         }
         match self.chain.walk(&mut self.copy, form) {
-            Step::Whole => false,
-            Step::Missing(at) if self.copy.want(at, form) => true,
-            Step::Missing(_) | Step::Broken => self.chain.fail(Outcome::Torn),
+            Walked::Whole => false,
+            Walked::Missing(at) if self.copy.want(at, form) => true,
+            Walked::Missing(_) | Walked::Broken => self.chain.fail(Outcome::Torn),
         }
     }
 
@@ -187,7 +187,7 @@ impl SweptThread {
         let top = self.head.innermost(form).filter(|_| self.head.whole);
         let same = top.is_some_and(|top| {
             self.chain.begin(top, &mut self.copy, form);
-            self.chain.walk(&mut self.copy, form) == Step::Whole && self.chain.is_unchanged()
+            self.chain.walk(&mut self.copy, form) == Walked::Whole && self.chain.is_unchanged()
         });
         if !same {
             self.chain.fail(Outcome::Torn);
@@ -203,6 +203,11 @@ impl SweptThread {
     /// How many of [`SweptThread::entries`], from the outermost inwards, are as they were in the reading before.
     pub fn unchanged(&self) -> usize {
         self.chain.unchanged()
+    }
+
+    /// The outermost frame of a coroutine, as of the last good reading.
+    pub fn step(&self) -> Option<Step> {
+        self.chain.step()
     }
 }
 

@@ -22,6 +22,19 @@ pub struct Entry {
     pub offset: u32,
 }
 
+/// Where on a stack a coroutine is driven: by an event loop, as a step of a task, as a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The coroutine's frame, by its index in [`super::SweptThread::entries`].
+    pub index: usize,
+    /// The coroutine.
+    pub coroutine: Address,
+    /// What its code is.
+    pub code: CodeId,
+    /// Who drives it.
+    pub driver: Option<CodeId>,
+}
+
 /// What became of reading a thread's stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Outcome {
@@ -36,7 +49,7 @@ pub enum Outcome {
 
 /// How far a walk has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Walked {
     /// To the outermost frame.
     Whole,
     /// To a frame that is not in the copy.
@@ -64,6 +77,8 @@ pub(super) struct Chain {
     /// Of `frames`, from the outermost on, those that are as the last good reading gave them to the caller: a reading
     /// that fails half-way leaves others behind.
     given: usize,
+    /// The outermost frame of a coroutine.
+    step: Option<Step>,
     outcome: Outcome,
 }
 
@@ -83,6 +98,10 @@ impl Chain {
 
     pub fn unchanged(&self) -> usize {
         self.unchanged
+    }
+
+    pub fn step(&self) -> Option<Step> {
+        self.step
     }
 
     /// Gives up; `false`: nothing more is to be read.
@@ -107,23 +126,23 @@ impl Chain {
     }
 
     /// Goes on as far as the copy leads.
-    pub fn walk(&mut self, copy: &mut Copy, form: &Form) -> Step {
+    pub fn walk(&mut self, copy: &mut Copy, form: &Form) -> Walked {
         let mut remembered = 0;
         while self.at != 0 {
             let known = self.frames.get(..self.same).unwrap_or_default();
             if let Some(index) = known.iter().rposition(|frame| frame.at == self.at) {
                 self.joined = index + 1;
-                return Step::Whole;
+                return Walked::Whole;
             }
             let Some(bytes) = copy.find(self.at, form.frame_len) else {
-                return Step::Missing(self.at);
+                return Walked::Missing(self.at);
             };
             let Some(words) = form.words(self.at, bytes) else {
-                return Step::Broken;
+                return Walked::Broken;
             };
             let count = self.walked.len();
             if words.previous == remembered && remembered != 0 || count >= FRAMES_MAX {
-                return Step::Broken;
+                return Walked::Broken;
             }
             if count.is_power_of_two() {
                 remembered = self.at;
@@ -132,7 +151,7 @@ impl Chain {
             self.at = words.previous;
         }
         self.joined = 0;
-        Step::Whole
+        Walked::Whole
     }
 
     /// Finds out what code the new frames run; what was read before stays as it was where that fails.
@@ -143,9 +162,18 @@ impl Chain {
         self.given = self.given.min(self.joined);
         self.frames.truncate(self.joined);
         self.entries.truncate(self.joined);
+        self.step = self.step.filter(|step| step.index < self.joined);
         while let Some(words) = self.walked.pop() {
             match entry(&words, form, codes, reader) {
-                Ok(entry) => {
+                Ok((entry, coroutine)) => {
+                    if let (None, true, Some(code)) = (self.step, coroutine, entry.code) {
+                        self.step = Some(Step {
+                            index: self.entries.len(),
+                            coroutine: Address(words.generator),
+                            code,
+                            driver: self.entries.iter().rev().find_map(|entry| entry.code),
+                        });
+                    }
                     self.frames.push(words);
                     self.entries.push(entry);
                 }
@@ -164,12 +192,13 @@ impl Chain {
     }
 }
 
+/// The entry, and whether it is a coroutine's.
 fn entry(
     words: &Words,
     form: &Form,
     codes: &mut CodeTable,
     reader: &Reader<'_>,
-) -> Result<Entry, ReadError> {
+) -> Result<(Entry, bool), ReadError> {
     const HIDDEN: Entry = Entry {
         code: None,
         offset: 0,
@@ -177,7 +206,7 @@ fn entry(
     let nonsense = ReadError::Nonsense(Address(words.at));
     let owner = form.owner(words).ok_or(nonsense)?;
     if owner == FrameOwner::Shim {
-        return Ok(HIDDEN);
+        return Ok((HIDDEN, false));
     }
     let executable = form.traits.untag(Address(words.executable));
     let code = codes.get(reader, executable.ok_or(nonsense)?, words.copy_index)?;
@@ -192,13 +221,18 @@ fn entry(
     let Some(offset) = from_start.filter(begun) else {
         // Before the first instruction; what points behind the last one is no frame of this code.
         let before = !form.data_stack || words.instruction < code.start;
-        return if before { Ok(HIDDEN) } else { Err(nonsense) };
+        return if before {
+            Ok((HIDDEN, false))
+        } else {
+            Err(nonsense)
+        };
     };
     if form.data_stack && owner != FrameOwner::Generator && offset < code.first_traceable {
-        return Ok(HIDDEN);
+        return Ok((HIDDEN, false));
     }
-    Ok(Entry {
+    let entry = Entry {
         code: Some(code.id),
         offset: u32::try_from(offset).map_err(|_| nonsense)?,
-    })
+    };
+    Ok((entry, code.coroutine && words.generator != 0))
 }

@@ -149,10 +149,12 @@ fn one_task(
         );
     let scheduled = on_loop.is_some_and(|l| l.ready_tasks.contains(&address))
         || (state == TaskState::Pending && created);
+    let torn = state == TaskState::Pending && !created && is_torn(reader, &chain, future.waiter);
     let task = Task {
         address,
         name: future.task_name(reader),
         coroutine: coroutine_name(reader, coroutine),
+        coroutine_address: coroutine,
         state,
         scheduled,
         event_loop,
@@ -162,6 +164,7 @@ fn one_task(
             .map(|e| reader.render(e, &RenderLimits::default())),
         unretrieved: future.unretrieved,
         awaiting: future.waiter,
+        torn,
         ..Task::default()
     };
     Some(TaskSeen {
@@ -170,6 +173,21 @@ fn one_task(
         coroutine,
         callbacks: future.callbacks,
     })
+}
+
+/// Whether a suspended task's chain cannot be one that it had: the innermost coroutine awaits nothing, or another future
+/// than the task.
+fn is_torn(reader: &Reader<'_>, chain: &AwaitChain, waiter: Option<Address>) -> bool {
+    /// `CO_COROUTINE`, in `Include/cpython/code.h`.
+    const COROUTINE: u32 = 0x80;
+    match (chain.awaited, waiter) {
+        (Some(awaited), Some(waiter)) => awaited != waiter && is_future(reader, awaited),
+        (Some(_), None) => false,
+        (None, _) => chain
+            .frames
+            .first()
+            .is_some_and(|frame| frame.code.flags & COROUTINE != 0),
+    }
 }
 
 /// Where a failed task was when it failed: the frames of its exception's traceback, which it keeps alive.
@@ -222,6 +240,7 @@ fn awaited_by(
             .iter()
             .filter_map(|at| names.get(at).cloned())
             .collect();
+        task.task.awaited_by_addresses = waiting;
         if let Some(wait) = &mut task.task.waits_for {
             waits::complete_any_of(reader, wait, &wakes);
         }

@@ -2,8 +2,8 @@
 // Colours: the hue says what kind of frame it is, the shade tells neighbours apart. The same name always has the same one.
 
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
-const STATE_COLOURS = { running: "#ee8a35", native: "#5b9df0", gil: "#e2506a", waiting: "#79b5ae", idle: "#c3c9d3" };
-const STATE_COLOURS_DARK = { running: "#e08a3e", native: "#4f8edb", gil: "#d4506a", waiting: "#5d958f", idle: "#4a515d" };
+const STATE_COLOURS = { running: "#ee8a35", native: "#5b9df0", gil: "#e2506a", waiting: "#79b5ae", suspended: "#a9c98f", idle: "#c3c9d3" };
+const STATE_COLOURS_DARK = { running: "#e08a3e", native: "#4f8edb", gil: "#d4506a", waiting: "#5d958f", suspended: "#6d8a55", idle: "#4a515d" };
 
 function stateColour(state) {
   return (darkScheme.matches ? STATE_COLOURS_DARK : STATE_COLOURS)[state];

@@ -1,11 +1,11 @@
 
 // The recordings that stand in the page, unpacked, and what is looked up in them all the time.
 
-const STATES = ["running", "native", "gil", "waiting", "idle"];
+const STATES = ["running", "native", "gil", "waiting", "suspended", "idle"];
 const STATE_NAMES = {
-  running: "running Python", native: "running native code", gil: "waiting for the GIL", waiting: "waiting", idle: "idle",
+  running: "running Python", native: "running native code", gil: "waiting for the GIL", waiting: "waiting", suspended: "suspended in an await", idle: "idle",
 };
-const STATE_SHORT = { running: "Python", native: "native", gil: "GIL wait", waiting: "waits", idle: "idle" };
+const STATE_SHORT = { running: "Python", native: "native", gil: "GIL wait", waiting: "waits", suspended: "awaits", idle: "idle" };
 
 async function unpack(id) {
   const element = document.getElementById(id);

@@ -8,7 +8,7 @@ mod read;
 pub use read::{looks_like, read};
 
 use crate::protobuf::Message;
-use crate::{FrameKind, Metric, Profile, State, Total};
+use crate::{FrameKind, Metric, Profile, Total};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -19,14 +19,6 @@ const MAPPINGS: [(FrameKind, &str); 5] = [
     (FrameKind::Gc, "[gc]"),
     (FrameKind::Wait, "[waits]"),
     (FrameKind::Task, "[tasks]"),
-];
-
-const STATES: [State; 5] = [
-    State::Running,
-    State::Native,
-    State::Gil,
-    State::Waiting,
-    State::Idle,
 ];
 
 /// The string table; index 0 is the empty one.

@@ -1,6 +1,6 @@
 //! Reading pprof's form.
 
-use super::{MAPPINGS, STATES};
+use super::MAPPINGS;
 use crate::protobuf::{Fields, Value};
 use crate::read::{Interner, Weighted};
 use crate::{Format, FrameId, FrameKind, Metric, Profile, ReadError, State, Track, TrackId};
@@ -368,7 +368,7 @@ impl<'a> Sample<'a> {
             "tid" | "thread id" | "thread_id" => self.tid = number,
             "task" | "task name" => self.task = text,
             "state" => {
-                let known = STATES.into_iter().find(|state| state.name() == text);
+                let known = State::ALL.into_iter().find(|state| state.name() == text);
                 self.state = known.unwrap_or_default();
             }
             _ => {}
