@@ -143,7 +143,7 @@ impl View {
             State::Running => Color::Green,
             State::Native => Color::Cyan,
             State::Gil => Color::Red,
-            State::Waiting => Color::Yellow,
+            State::Waiting | State::Suspended => Color::Yellow,
             State::Idle => Color::DarkGray,
         })
     }

@@ -101,7 +101,7 @@ impl Windows {
         let shown: Vec<Total> = changed
             .iter()
             .filter(|total| only.is_none_or(|only| id(profile, total) == only))
-            .filter(|total| !matches!(total.state, State::Idle | State::Waiting))
+            .filter(|total| !matches!(total.state, State::Idle | State::Waiting | State::Suspended))
             .copied()
             .collect();
         let (functions, lines) = spots(profile, &shown);
