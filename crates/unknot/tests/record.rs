@@ -3,7 +3,7 @@
 mod common;
 
 use common::{assert_told, command, run, unknot};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use testkit::{Program, Scratch, Target};
@@ -177,4 +177,63 @@ fn top_tells_of_each_thread() {
         "{waits}"
     );
     assert_eq!(windows[2]["functions"][0]["function"], "spin");
+}
+
+/// A task computes beside two that sleep.
+const TASKS: &str = "
+import asyncio
+import testkit_ready
+
+def spin():
+    x = 0
+    for i in range(5000):
+        x += i
+
+async def compute():
+    while True:
+        spin()
+        await asyncio.sleep(0)
+
+async def rest():
+    await asyncio.sleep(3600)
+
+async def main():
+    asyncio.get_running_loop().call_later(0.1, testkit_ready.ready)
+    await asyncio.gather(compute(), rest(), rest())
+
+asyncio.run(main())
+";
+
+#[test]
+fn top_tells_of_each_task() {
+    let mut target = Target::spawn(interpreter(), Program::Source(TASKS), &[]).expect("it starts");
+    target
+        .wait_ready(Duration::from_secs(60))
+        .expect("it gets ready");
+    let pid = target.pid().to_string();
+    let run = unknot(&["top", "--json", "-n", "3", "-e", "0.6", &pid]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let window: Value =
+        serde_json::from_str(run.stdout.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(
+        window["threads"].as_array().map(Vec::len),
+        Some(1),
+        "{window}"
+    );
+    assert_eq!(window["programs"][0]["threads"], 1, "{window}");
+    let tasks = window["tasks"].as_array().expect("tasks");
+    let task = |name: &str| {
+        let mut named = tasks.iter().filter(|task| task["task"] == name);
+        named
+            .next()
+            .unwrap_or_else(|| panic!("no {name}: {window}"))
+    };
+    assert_eq!(task("compute")["function"], "spin");
+    let rest = task("rest");
+    assert_eq!(
+        (&rest["state"], &rest["waits_for"]),
+        (&json!("suspended"), &json!("sleeps"))
+    );
+    let count = rest["count"].as_f64().expect("a number");
+    assert!((1.0..4.0).contains(&count), "{rest}");
 }

@@ -14,10 +14,11 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 use view::{Key, Title, View, Wish};
-use window::{Window, Windows};
+use window::{Only, Window, Windows};
 
 /// What follows the options in `--help`.
-pub const HELP: &str = "Keys: q quit, s sort, / search, space freeze, arrows and Enter choose a thread, f functions, l lines, o source.
+pub const HELP: &str = "Keys: q quit, s sort, / search, space freeze, arrows and Enter choose a thread, task or process, t hides tasks;
+below: f functions, l lines, o source, Tab moves there and back.
 Away from a terminal, and with --json, it prints a line of JSON for each interval.
 
 Examples:
@@ -137,7 +138,7 @@ impl Top {
         }
     }
 
-    fn renew(&mut self, only: Option<(u32, u32)>) {
+    fn renew(&mut self, only: Option<&Only>) {
         let now_ns = u64::try_from(self.session.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let profile = self.session.recorder.so_far();
         self.window = self.windows.next(profile, now_ns, only);
@@ -173,7 +174,7 @@ impl Top {
                 next = Instant::now() + every;
                 left -= 1;
                 if !view.frozen {
-                    self.renew(view.only);
+                    self.renew(view.only.as_ref());
                 }
             }
             while event::poll(Duration::ZERO)? {
@@ -213,6 +214,11 @@ fn key(event: &Event) -> Option<Key> {
         KeyCode::Char(letter) => Key::Char(letter),
         KeyCode::Up => Key::Up,
         KeyCode::Down => Key::Down,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        KeyCode::Tab => Key::Tab,
         KeyCode::Enter => Key::Enter,
         KeyCode::Esc => Key::Escape,
         KeyCode::Backspace => Key::Backspace,

@@ -1,19 +1,25 @@
-//! What the last stretch of a recording shows: one row per thread, and the hottest functions and lines.
+//! What the last stretch of a recording shows: rows for processes, threads and tasks, and the hottest functions and lines.
 
 use profile::{Frame, FrameKind, Profile, State, Total};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-/// One thread in the last stretch.
+/// One thread, or the tasks of one name in one thread, in the last stretch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Row {
     /// Its process.
     pub pid: u32,
-    /// The thread.
+    /// The thread; of a task, the one that runs its loop.
     pub tid: u32,
     /// Its name.
     pub thread: String,
-    /// What it did most of the time: running, native, gil, waiting, idle.
+    /// The tasks' name; `None` for a thread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// How many tasks of that name there were on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<f64>,
+    /// What it did most of the time: running, native, gil, waiting, suspended, idle.
     pub state: State,
     /// Share of the time that it was on a CPU, from 0 to 1.
     pub cpu: f64,
@@ -29,6 +35,29 @@ pub struct Row {
     pub file: String,
     /// From 1; 0 where unknown.
     pub line: u32,
+}
+
+/// A process in the last stretch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ProcessRow {
+    /// Its PID.
+    pub pid: u32,
+    /// How it was called, in short.
+    pub name: String,
+    /// How many CPUs it used, on average.
+    pub cpu: f64,
+    /// Its threads.
+    pub threads: usize,
+}
+
+/// Whose functions and lines are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Only {
+    pub pid: u32,
+    /// `None`: the whole process.
+    pub tid: Option<u32>,
+    /// `None`: the whole thread.
+    pub task: Option<String>,
 }
 
 /// A function or line, by how much time was spent in it.
@@ -59,10 +88,14 @@ pub struct Window {
     pub samples: u64,
     /// Samples that could not be read, since the beginning.
     pub errors: u64,
-    /// Processes that live.
+    /// How many processes live.
     pub processes: usize,
+    /// Those with threads of Python.
+    pub programs: Vec<ProcessRow>,
     /// Threads.
     pub threads: Vec<Row>,
+    /// Tasks, by name and thread.
+    pub tasks: Vec<Row>,
     /// Functions, the hottest first.
     pub functions: Vec<Spot>,
     /// Lines, the hottest first.
@@ -72,16 +105,21 @@ pub struct Window {
 /// Most spots told of.
 const SPOTS_MAX: usize = 200;
 
+/// Suspended tasks are looked at more seldom than threads: without news of them, the last ones hold for so long.
+const LINGER_NS: u64 = 2_500_000_000;
+
 /// Makes windows of a recording that goes on.
 #[derive(Debug, Default)]
 pub struct Windows {
     before: Vec<(u64, u64, u64)>,
     began_ns: u64,
+    /// The last row of each task's track, and when it was.
+    tasks: BTreeMap<u32, (Row, u64)>,
 }
 
 impl Windows {
-    /// The window from the last call to `now_ns`. With `only`, of one thread.
-    pub fn next(&mut self, profile: &Profile, now_ns: u64, only: Option<(u32, u32)>) -> Window {
+    /// The window from the last call to `now_ns`. With `only`, functions and lines of that one alone.
+    pub fn next(&mut self, profile: &Profile, now_ns: u64, only: Option<&Only>) -> Window {
         let long_ns = now_ns.saturating_sub(self.began_ns).max(1);
         let mut changed: Vec<Total> = Vec::new();
         for (index, total) in profile.totals.iter().enumerate() {
@@ -98,13 +136,16 @@ impl Windows {
         let kept = profile.totals.iter();
         self.before = kept.map(|t| (t.samples, t.wall_ns, t.cpu_ns)).collect();
         self.began_ns = now_ns;
+        let busy = |state| !matches!(state, State::Idle | State::Waiting | State::Suspended);
         let shown: Vec<Total> = changed
             .iter()
-            .filter(|total| only.is_none_or(|only| id(profile, total) == only))
-            .filter(|total| !matches!(total.state, State::Idle | State::Waiting | State::Suspended))
+            .filter(|total| busy(total.state))
+            .filter(|total| only.is_none_or(|only| is_of(profile, total, only)))
             .copied()
             .collect();
         let (functions, lines) = spots(profile, &shown);
+        let threads = threads(profile, &changed, long_ns);
+        let tasks = self.tasks(profile, &changed, long_ns, now_ns);
         Window {
             schema: 1,
             at_s: now_ns as f64 / 1e9,
@@ -112,10 +153,38 @@ impl Windows {
             samples: changed.iter().map(|total| total.samples).sum(),
             errors: 0,
             processes: 0,
-            threads: rows(profile, &changed, long_ns),
+            programs: programs(profile, &threads),
+            threads,
+            tasks,
             functions,
             lines,
         }
+    }
+
+    fn tasks(
+        &mut self,
+        profile: &Profile,
+        changed: &[Total],
+        long_ns: u64,
+        now_ns: u64,
+    ) -> Vec<Row> {
+        let mut of: BTreeMap<u32, Vec<&Total>> = BTreeMap::new();
+        for total in changed {
+            of.entry(total.track).or_default().push(total);
+        }
+        for (track, totals) in of {
+            let Some(task) = profile.tracks.get(track as usize).and_then(|t| t.task) else {
+                continue;
+            };
+            let mut row = row(profile, &totals, long_ns);
+            let wall_ns: u64 = totals.iter().map(|total| total.wall_ns).sum();
+            row.task = Some(profile.text(task).to_owned());
+            row.count = Some(wall_ns as f64 / long_ns as f64);
+            self.tasks.insert(track, (row, now_ns));
+        }
+        self.tasks
+            .retain(|_, (_, at_ns)| now_ns.saturating_sub(*at_ns) < LINGER_NS);
+        self.tasks.values().map(|(row, _)| row.clone()).collect()
     }
 }
 
@@ -125,75 +194,101 @@ fn id(profile: &Profile, total: &Total) -> (u32, u32) {
     (pid.map_or(0, |p| p.pid), track.map_or(0, |track| track.tid))
 }
 
+fn is_of(profile: &Profile, total: &Total, only: &Only) -> bool {
+    let (pid, tid) = id(profile, total);
+    let task = profile
+        .tracks
+        .get(total.track as usize)
+        .and_then(|t| t.task);
+    let same_task = |name: &String| task.is_some_and(|task| profile.text(task) == name);
+    pid == only.pid
+        && only.tid.is_none_or(|only| only == tid)
+        && only.task.as_ref().is_none_or(same_task)
+}
+
+fn programs(profile: &Profile, threads: &[Row]) -> Vec<ProcessRow> {
+    let mut found: BTreeMap<u32, ProcessRow> = BTreeMap::new();
+    for row in threads {
+        let program = found.entry(row.pid).or_default();
+        program.cpu += row.cpu;
+        program.threads += 1;
+    }
+    for (pid, program) in &mut found {
+        let process = profile.processes.iter().rev().find(|p| p.pid == *pid);
+        program.pid = *pid;
+        program.name = process.map_or("", |p| profile.text(p.name)).to_owned();
+    }
+    found.into_values().collect()
+}
+
 /// The innermost frame of code, past the frames that say what is waited for.
 fn innermost<'p>(profile: &'p Profile, total: &Total) -> Option<&'p Frame> {
     profile.frames_of(total.stack).find(|frame| {
-        profile
-            .function_of(frame)
-            .is_some_and(|function| !matches!(function.kind, FrameKind::Wait | FrameKind::Gc))
+        profile.function_of(frame).is_some_and(|function| {
+            !matches!(
+                function.kind,
+                FrameKind::Wait | FrameKind::Gc | FrameKind::Task
+            )
+        })
     })
 }
 
-fn rows(profile: &Profile, changed: &[Total], long_ns: u64) -> Vec<Row> {
-    let mut of: HashMap<u32, Vec<&Total>> = HashMap::new();
-    for total in changed {
-        of.entry(total.track).or_default().push(total);
+/// A row for each thread: what its tasks do in their steps is done by it.
+fn threads(profile: &Profile, changed: &[Total], long_ns: u64) -> Vec<Row> {
+    let mut of: BTreeMap<(u32, u32), Vec<&Total>> = BTreeMap::new();
+    for total in changed.iter().filter(|t| t.state != State::Suspended) {
+        of.entry(id(profile, total)).or_default().push(total);
     }
-    let mut tracks: Vec<u32> = of.keys().copied().collect();
-    tracks.sort_unstable();
-    let row = |track: u32| {
-        let totals = of.get(&track).map_or(&[][..], Vec::as_slice);
-        let share = |of: &dyn Fn(&Total) -> u64| {
-            let ns: u64 = totals.iter().map(|total| of(total)).sum();
-            ns as f64 / long_ns as f64
-        };
-        let in_state = |state: State| {
-            share(&|total: &Total| {
-                if total.state == state {
-                    total.wall_ns
-                } else {
-                    0
-                }
-            })
-        };
-        let heaviest = totals.iter().max_by_key(|total| total.wall_ns);
-        let (pid, tid) = heaviest.map_or((0, 0), |total| id(profile, total));
-        let states = [
-            State::Running,
-            State::Native,
-            State::Gil,
-            State::Waiting,
-            State::Idle,
-        ];
-        let state = states
-            .into_iter()
-            .max_by(|a, b| in_state(*a).total_cmp(&in_state(*b)));
-        let frame = heaviest.and_then(|total| innermost(profile, total));
-        let function = frame.and_then(|frame| profile.function_of(frame));
-        let waits_for = heaviest.and_then(|total| {
-            let frame = profile.frames_of(total.stack).next()?;
-            let function = profile.function_of(frame)?;
-            (function.kind == FrameKind::Wait).then(|| profile.text(function.name).to_owned())
-        });
-        Row {
-            pid,
-            tid,
-            thread: profile
-                .tracks
-                .get(track as usize)
-                .map_or("", |track| profile.text(track.thread))
-                .to_owned(),
-            state: state.unwrap_or_default(),
-            cpu: share(&|total: &Total| total.cpu_ns),
-            python: in_state(State::Running),
-            waits_for_gil: in_state(State::Gil),
-            waits_for,
-            function: function.map_or("", |f| profile.text(f.name)).to_owned(),
-            file: function.map_or("", |f| profile.text(f.file)).to_owned(),
-            line: frame.map_or(0, |frame| frame.line),
-        }
+    of.values()
+        .map(|totals| row(profile, totals, long_ns))
+        .collect()
+}
+
+/// What these totals of one thread or task come to.
+fn row(profile: &Profile, totals: &[&Total], long_ns: u64) -> Row {
+    let share = |of: &dyn Fn(&Total) -> u64| {
+        let ns: u64 = totals.iter().map(|total| of(total)).sum();
+        ns as f64 / long_ns as f64
     };
-    tracks.into_iter().map(row).collect()
+    let in_state = |state: State| {
+        share(&|total: &Total| {
+            if total.state == state {
+                total.wall_ns
+            } else {
+                0
+            }
+        })
+    };
+    let heaviest = totals.iter().max_by_key(|total| total.wall_ns);
+    let (pid, tid) = heaviest.map_or((0, 0), |total| id(profile, total));
+    let track = heaviest.and_then(|total| profile.tracks.get(total.track as usize));
+    let state = State::ALL
+        .into_iter()
+        .max_by(|a, b| in_state(*a).total_cmp(&in_state(*b)));
+    let frame = heaviest.and_then(|total| innermost(profile, total));
+    let function = frame.and_then(|frame| profile.function_of(frame));
+    let waits_for = heaviest.and_then(|total| {
+        let frame = profile.frames_of(total.stack).next()?;
+        let function = profile.function_of(frame)?;
+        (function.kind == FrameKind::Wait).then(|| profile.text(function.name).to_owned())
+    });
+    Row {
+        pid,
+        tid,
+        thread: track
+            .map_or("", |track| profile.text(track.thread))
+            .to_owned(),
+        task: None,
+        count: None,
+        state: state.unwrap_or_default(),
+        cpu: share(&|total: &Total| total.cpu_ns),
+        python: in_state(State::Running),
+        waits_for_gil: in_state(State::Gil),
+        waits_for,
+        function: function.map_or("", |f| profile.text(f.name)).to_owned(),
+        file: function.map_or("", |f| profile.text(f.file)).to_owned(),
+        line: frame.map_or(0, |frame| frame.line),
+    }
 }
 
 /// The hottest functions, and the hottest lines.

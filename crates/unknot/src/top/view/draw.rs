@@ -1,7 +1,8 @@
-//! What `top` shows and how it answers to keys; the screen's content as text, apart from the terminal.
+//! The screen.
 
-use super::window::{Row, Spot, Window};
+use super::{Item, Lower, Sort, View};
 use crate::paint::harmless;
+use crate::top::window::{Row, Spot, Window};
 use profile::State;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -10,126 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Table, TableState};
 use std::path::Path;
 
-/// By what threads are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
-    Cpu,
-    Gil,
-    Name,
-    Tid,
-}
-
-/// What the lower half shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lower {
-    Functions,
-    Lines,
-    Source,
-}
-
-/// What the user has chosen.
-#[derive(Debug)]
-pub struct View {
-    pub sort: Sort,
-    pub lower: Lower,
-    pub frozen: bool,
-    /// The text that threads and functions must have in them.
-    pub filter: String,
-    /// Whether keys go into the filter.
-    pub typing: bool,
-    /// Of one thread alone, in the lower half.
-    pub only: Option<(u32, u32)>,
-    pub selected: usize,
-    pub colour: bool,
-}
-
-/// What a key asks the caller to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    Nothing,
-    Quit,
-}
-
 impl View {
-    /// As it is at first.
-    pub fn new(colour: bool) -> View {
-        View {
-            sort: Sort::Cpu,
-            lower: Lower::Functions,
-            frozen: false,
-            filter: String::new(),
-            typing: false,
-            only: None,
-            selected: 0,
-            colour,
-        }
-    }
-
-    /// Answers to a key.
-    pub fn key(&mut self, key: Key, window: &Window) -> Wish {
-        if self.typing {
-            match key {
-                Key::Char(letter) => self.filter.push(letter),
-                Key::Backspace => drop(self.filter.pop()),
-                Key::Escape => {
-                    self.filter.clear();
-                    self.typing = false;
-                }
-                Key::Enter => self.typing = false,
-                Key::Up | Key::Down => {}
-            }
-            return Wish::Nothing;
-        }
-        let rows = self.rows(window);
-        match key {
-            Key::Char('q') => return Wish::Quit,
-            Key::Char('s') => {
-                self.sort = match self.sort {
-                    Sort::Cpu => Sort::Gil,
-                    Sort::Gil => Sort::Name,
-                    Sort::Name => Sort::Tid,
-                    Sort::Tid => Sort::Cpu,
-                };
-            }
-            Key::Char(' ') => self.frozen = !self.frozen,
-            Key::Char('f') => self.lower = Lower::Functions,
-            Key::Char('l') => self.lower = Lower::Lines,
-            Key::Char('o') => self.lower = Lower::Source,
-            Key::Char('/') => self.typing = true,
-            Key::Up | Key::Char('k') => self.selected = self.selected.saturating_sub(1),
-            Key::Down | Key::Char('j') => self.selected += 1,
-            Key::Enter => {
-                let row = rows.get(self.selected).map(|row| (row.pid, row.tid));
-                self.only = if self.only == row { None } else { row };
-            }
-            Key::Escape => {
-                self.only = None;
-                self.filter.clear();
-            }
-            Key::Char(_) | Key::Backspace => {}
-        }
-        self.selected = self.selected.min(rows.len().saturating_sub(1));
-        Wish::Nothing
-    }
-
-    /// The threads to show, in their order.
-    pub fn rows<'w>(&self, window: &'w Window) -> Vec<&'w Row> {
-        let fits = |row: &&Row| {
-            let texts = [&row.thread, &row.function, &row.file];
-            let wait = row.waits_for.iter();
-            let wanted = |text: &String| text.contains(&self.filter);
-            self.filter.is_empty() || texts.into_iter().chain(wait).any(wanted)
-        };
-        let mut rows: Vec<&Row> = window.threads.iter().filter(fits).collect();
-        rows.sort_by(|a, b| match self.sort {
-            Sort::Cpu => b.cpu.total_cmp(&a.cpu),
-            Sort::Gil => (b.python + b.waits_for_gil).total_cmp(&(a.python + a.waits_for_gil)),
-            Sort::Name => a.thread.cmp(&b.thread),
-            Sort::Tid => (a.pid, a.tid).cmp(&(b.pid, b.tid)),
-        });
-        rows
-    }
-
     fn style(&self, colour: Color) -> Style {
         if self.colour {
             Style::default().fg(colour)
@@ -149,16 +31,8 @@ impl View {
     }
 }
 
-/// A key, as far as it means something here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
-    Char(char),
-    Up,
-    Down,
-    Enter,
-    Escape,
-    Backspace,
-}
+/// What the lower half says when all waited.
+const NOTHING_TEXT: &str = "Nothing ran here.";
 
 /// What stands at the top of the screen.
 pub struct Title<'a> {
@@ -174,9 +48,10 @@ pub fn draw(
     title: &Title<'_>,
     source: &dyn Fn(&str, u32) -> Option<String>,
 ) {
-    let rows = view.rows(window);
+    let items = view.items(window);
     let area = frame.area();
-    let threads_height = (rows.len() as u16 + 1).clamp(3, (area.height / 2).max(3));
+    let lines = u16::try_from(items.len()).unwrap_or(u16::MAX);
+    let threads_height = lines.saturating_add(1).clamp(3, (area.height / 2).max(3));
     let [head, threads, gap, lower, keys] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(threads_height),
@@ -186,27 +61,34 @@ pub fn draw(
     ])
     .areas(area);
     frame.render_widget(head_lines(view, window, title), head);
-    draw_threads(frame, view, &rows, window, threads);
+    draw_threads(frame, view, &items, threads);
     frame.render_widget(Paragraph::new(lower_title(view)), gap);
     match view.lower {
         Lower::Functions => draw_spots(frame, view, &window.functions, lower),
         Lower::Lines => draw_spots(frame, view, &window.lines, lower),
         Lower::Source => draw_source(frame, view, window, source, lower),
     }
-    frame.render_widget(key_line(view), keys);
+    frame.render_widget(key_line(view, area.width), keys);
 }
 
 fn head_lines<'a>(view: &View, window: &Window, title: &Title<'_>) -> Paragraph<'a> {
     let bold = Style::default().add_modifier(Modifier::BOLD);
     let frozen = if view.frozen { "   FROZEN" } else { "" };
     let cpu: f64 = window.threads.iter().map(|row| row.cpu).sum();
+    let count: f64 = window.tasks.iter().filter_map(|row| row.count).sum();
+    let tasks = if window.tasks.is_empty() {
+        String::new()
+    } else {
+        format!("{count:.0} tasks   ")
+    };
     Paragraph::new(vec![
         Line::styled(harmless(title.target), bold),
         Line::from(format!(
-            "{:.0} s   {} processes   {} threads   CPU {:.0} %   {:.0} sweeps a second   {} not read{frozen}",
+            "{:.0} s   {} processes   {} threads   {}CPU {:.0} %   {:.0} sweeps a second   {} not read{frozen}",
             window.at_s,
             window.processes,
             window.threads.len(),
+            tasks,
             cpu * 100.0,
             title.rate_hz,
             window.errors,
@@ -222,11 +104,7 @@ fn percent(share: f64) -> String {
     }
 }
 
-fn draw_threads(frame: &mut Frame<'_>, view: &View, rows: &[&Row], window: &Window, area: Rect) {
-    let several = window.threads.iter().any(|row| {
-        let first = window.threads.first();
-        first.is_some_and(|first| first.pid != row.pid)
-    });
+fn draw_threads(frame: &mut Frame<'_>, view: &View, items: &[Item<'_>], area: Rect) {
     let mark = |sort: Sort, text: &str| {
         if view.sort == sort {
             format!("{text}▾")
@@ -235,8 +113,8 @@ fn draw_threads(frame: &mut Frame<'_>, view: &View, rows: &[&Row], window: &Wind
         }
     };
     let header = TableRow::new(vec![
-        mark(Sort::Tid, if several { "PID/TID" } else { "TID" }),
-        mark(Sort::Name, "THREAD"),
+        mark(Sort::Tid, "TID"),
+        mark(Sort::Name, "THREAD, TASK"),
         "STATE".to_owned(),
         mark(Sort::Cpu, "CPU"),
         mark(Sort::Gil, "GIL"),
@@ -244,42 +122,66 @@ fn draw_threads(frame: &mut Frame<'_>, view: &View, rows: &[&Row], window: &Wind
         "WHERE, AND FOR WHAT IT WAITS".to_owned(),
     ])
     .style(view.style(Color::DarkGray));
-    let body = rows.iter().map(|row| {
-        let number = if several {
-            format!("{}/{}", row.pid, row.tid)
-        } else {
-            row.tid.to_string()
-        };
-        let place = place(&row.function, &row.file, row.line);
-        let place = match &row.waits_for {
-            Some(wait) => format!("{} · {place}", harmless(wait)),
-            None => place,
-        };
-        TableRow::new(vec![
-            Cell::from(number),
-            Cell::from(harmless(&row.thread)),
-            Cell::from(Span::styled(row.state.name(), view.state_style(row.state))),
-            Cell::from(percent(row.cpu)),
-            Cell::from(percent(row.python)),
-            Cell::from(percent(row.waits_for_gil)),
-            Cell::from(place),
+    let body = items.iter().map(|item| match item {
+        Item::Process(process) => TableRow::new(vec![
+            Cell::from(process.pid.to_string()),
+            Cell::from(match process.threads {
+                1 => "1 thread".to_owned(),
+                count => format!("{count} threads"),
+            }),
+            Cell::from("process"),
+            Cell::from(percent(process.cpu)),
+            Cell::from(""),
+            Cell::from(""),
+            Cell::from(harmless(&process.name)),
         ])
+        .style(Style::default().add_modifier(Modifier::BOLD)),
+        Item::Row(row) => thread_line(view, row),
     });
     let widths = [
-        Constraint::Length(if several { 15 } else { 8 }),
-        Constraint::Max(22),
-        Constraint::Length(7),
+        Constraint::Length(8),
+        Constraint::Max(24),
+        Constraint::Length(9),
         Constraint::Length(4),
         Constraint::Length(4),
         Constraint::Length(5),
         Constraint::Fill(1),
     ];
-    let chosen = Style::default().add_modifier(Modifier::REVERSED);
+    let chosen = if view.below {
+        Style::default().add_modifier(Modifier::UNDERLINED)
+    } else {
+        Style::default().add_modifier(Modifier::REVERSED)
+    };
     let table = Table::new(body, widths)
         .header(header)
         .row_highlight_style(chosen);
-    let mut state = TableState::default().with_selected(Some(view.selected));
+    let mut state = TableState::default().with_selected(Some(view.selected(items)));
     frame.render_stateful_widget(table, area, &mut state);
+}
+
+fn thread_line<'r>(view: &View, row: &Row) -> TableRow<'r> {
+    let place = place(&row.function, &row.file, row.line);
+    let place = match &row.waits_for {
+        Some(wait) if place.is_empty() => harmless(wait),
+        Some(wait) => format!("{} · {place}", harmless(wait)),
+        None => place,
+    };
+    let (number, name) = match (&row.task, row.count) {
+        (Some(task), Some(count)) if count >= 1.5 => {
+            (String::new(), format!("  {} ×{count:.0}", harmless(task)))
+        }
+        (Some(task), _) => (String::new(), format!("  {}", harmless(task))),
+        (None, _) => (row.tid.to_string(), harmless(&row.thread)),
+    };
+    TableRow::new(vec![
+        Cell::from(number),
+        Cell::from(name),
+        Cell::from(Span::styled(row.state.name(), view.state_style(row.state))),
+        Cell::from(percent(row.cpu)),
+        Cell::from(percent(row.python)),
+        Cell::from(percent(row.waits_for_gil)),
+        Cell::from(place),
+    ])
 }
 
 fn place(function: &str, file: &str, line: u32) -> String {
@@ -298,14 +200,23 @@ fn lower_title<'a>(view: &View) -> Line<'a> {
         Lower::Lines => "Hottest lines",
         Lower::Source => "Source of the hottest line",
     };
-    let whose = match view.only {
-        Some((_, tid)) => format!(" of thread {tid}"),
+    let whose = match view
+        .only
+        .as_ref()
+        .map(|only| (only.pid, only.tid, &only.task))
+    {
+        Some((_, _, Some(task))) => format!(" of task {}", harmless(task)),
+        Some((_, Some(tid), None)) => format!(" of thread {tid}"),
+        Some((pid, None, None)) => format!(" of process {pid}"),
         None => String::new(),
     };
-    Line::styled(
-        format!("── {what}{whose} "),
-        Style::default().add_modifier(Modifier::BOLD),
-    )
+    let style = Style::default().add_modifier(Modifier::BOLD);
+    let style = if view.below {
+        style.add_modifier(Modifier::REVERSED)
+    } else {
+        style
+    };
+    Line::styled(format!("── {what}{whose} "), style)
 }
 
 fn draw_spots(frame: &mut Frame<'_>, view: &View, spots: &[Spot], area: Rect) {
@@ -314,7 +225,11 @@ fn draw_spots(frame: &mut Frame<'_>, view: &View, spots: &[Spot], area: Rect) {
             || spot.function.contains(&view.filter)
             || spot.file.contains(&view.filter)
     };
-    let rows = spots.iter().filter(fits).map(|spot| {
+    if spots.is_empty() {
+        frame.render_widget(Paragraph::new(NOTHING_TEXT), area);
+        return;
+    }
+    let rows = spots.iter().filter(fits).skip(view.scrolled).map(|spot| {
         TableRow::new(vec![
             Cell::from(format!("{:5.1}", spot.own * 100.0)),
             Cell::from(format!("{:5.1}", spot.total * 100.0)),
@@ -341,12 +256,13 @@ fn draw_source(
     area: Rect,
 ) {
     let Some(hottest) = window.lines.first() else {
-        let text = "No thread was running.";
-        frame.render_widget(Paragraph::new(text), area);
+        frame.render_widget(Paragraph::new(NOTHING_TEXT), area);
         return;
     };
     let height = u32::from(area.height);
+    let down = u32::try_from(view.scrolled).unwrap_or(u32::MAX);
     let first = hottest.line.saturating_sub(height / 2).max(1);
+    let first = first.saturating_add(down);
     let lines: Vec<Line<'_>> = (first..first + height)
         .map_while(|number| {
             let text = source(&hottest.file, number)?;
@@ -380,7 +296,10 @@ fn draw_source(
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-fn key_line<'a>(view: &View) -> Line<'a> {
+/// Columns that the long line of keys needs.
+const LONG_KEYS: u16 = 106;
+
+fn key_line<'a>(view: &View, width: u16) -> Line<'a> {
     let text = if view.typing {
         format!("search: {}▏  Enter keeps it, Esc clears it", view.filter)
     } else {
@@ -389,9 +308,12 @@ fn key_line<'a>(view: &View) -> Line<'a> {
         } else {
             format!("  [{}]", view.filter)
         };
-        format!(
-            "q quit  s sort  / search  space freeze  ↑↓ Enter thread  f functions  l lines  o source{filter}"
-        )
+        let keys = if width < LONG_KEYS {
+            "q quit s sort / search ␣ freeze ↑↓⏎ choose f l o Tab below t tasks"
+        } else {
+            "q quit  s sort  / search  space freeze  ↑↓ Enter choose  f l o functions, lines, source  Tab below  t tasks"
+        };
+        format!("{keys}{filter}")
     };
     Line::styled(text, Style::default().add_modifier(Modifier::DIM))
 }
