@@ -49,6 +49,12 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
         let thread = thread(profile, index, track, lane, step_ns);
         serde_json::to_writer(&mut *out, &thread)?;
     }
+    if profile.tracks.is_empty() {
+        // The profiler opens no document without a thread.
+        let nothing = Track::default();
+        let thread = thread(profile, 0, &nothing, &[], step_ns);
+        serde_json::to_writer(&mut *out, &thread)?;
+    }
     out.write_all(b"],\"shared\":")?;
     serde_json::to_writer(&mut *out, &shared.with_strings(strings))?;
     out.write_all(b"}\n")
