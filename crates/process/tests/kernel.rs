@@ -174,9 +174,12 @@ fn a_file_lock_names_its_holder_and_its_waiter() {
 
 #[test]
 fn children_are_listed_with_those_that_ended() {
-    let script = "sleep 1000 & sh -c 'exit 3' & echo ready; exec sleep 1000";
+    // A shell would wait for the child that ends; it ends only once the shell has made way for a program that does not.
+    let script =
+        "exec 3<&0; sleep 1000 & sh -c 'read line <&3; exit 3' & echo ready; exec sleep 1000";
     let parent = Command::new("sh")
         .args(["-c", script])
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
     let mut parent = Ended(parent.expect("sh is everywhere"));
@@ -186,6 +189,11 @@ fn children_are_listed_with_those_that_ended() {
         .read_line(&mut line)
         .expect("sh writes");
     let pid = parent.0.id();
+    until("the shell has made way", || {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n")
+    });
+    let mut input = parent.0.stdin.take().expect("piped");
+    input.write_all(b"end\n").expect("the child reads");
     let mut list = Vec::new();
     until("one child sleeps and one has ended", || {
         list = children::of(pid).expect("our own child");
