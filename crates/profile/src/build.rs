@@ -177,6 +177,13 @@ impl Builder {
         index(self.profile.tracks.len() - 1)
     }
 
+    /// Says whose a track is, where that was known only later.
+    pub fn identify(&mut self, track: TrackId, known: Track) {
+        if let Some(track) = self.profile.tracks.get_mut(track as usize) {
+            *track = known;
+        }
+    }
+
     /// Renames a thread, where its name was known only later.
     pub fn rename(&mut self, track: TrackId, thread: StringId) {
         if let Some(track) = self.profile.tracks.get_mut(track as usize) {

@@ -7,7 +7,7 @@ use crate::places::Places;
 use crate::tasks::Tasks;
 use crate::thread::Thread;
 use cpython::runtime::Runtime;
-use cpython::sweep::{InterpreterNow, Outcome, Sweeper};
+use cpython::sweep::{InterpreterNow, Outcome, Sweeper, SweptThread};
 use cpython::threads::{kernel_id, thread_names};
 use look::Opened;
 use process::gauge::Gauge;
@@ -23,12 +23,16 @@ use std::time::{Duration, Instant};
 
 /// How often the list of threads, their names and the code objects are looked at anew.
 const RENEW: Duration = Duration::from_millis(100);
+/// How often they are while a thread is not known yet: it has just been created, and has no name so far.
+const RENEW_UNKNOWN: Duration = Duration::from_millis(1);
 /// A torn stack is read again so often before its thread is stopped.
 const AGAIN_MAX: usize = 2;
 /// With shorter intervals the kernel is asked about each thread only so often.
 const ASK_EVERY: Duration = Duration::from_micros(900);
 /// How long a thread may take until it stands still, which it does when it gets a CPU; it is not held before that.
 const STOP_LIMIT: Duration = Duration::from_millis(50);
+/// A thread whose name is not known.
+const UNNAMED: &str = "?";
 /// What stands for the collector at work, and for a wait for the GIL.
 const GC_TEXT: &str = "garbage collection";
 const GIL_TEXT: &str = "waits for the GIL";
@@ -88,7 +92,12 @@ impl Python {
         counts: &mut Counts,
     ) -> Fate {
         let stale = self.threads.is_empty() || self.sweeper.list_changed();
-        if (stale || self.renewed.elapsed() >= RENEW) && self.renew(process, builder).is_err() {
+        let renew_after = match self.threads.iter().any(Thread::is_sought) {
+            true => RENEW_UNKNOWN,
+            false => RENEW,
+        };
+        if (stale || self.renewed.elapsed() >= renew_after) && self.renew(process, builder).is_err()
+        {
             return Fate::Ended;
         }
         let due = self.ask(tick, options);
@@ -103,6 +112,10 @@ impl Python {
         let mut due = due.into_iter().peekable();
         for index in 0..self.threads.len() {
             let read = due.next_if_eq(&index).is_some();
+            let swept = self.sweeper.threads().get(index);
+            if !swept.is_some_and(SweptThread::has_begun) {
+                continue;
+            }
             let fine = !read || self.settle(index, options, builder, counts);
             if fine {
                 self.add(index, tick, &now, options, builder);
@@ -154,27 +167,30 @@ impl Python {
         let pid = self.opened.pid;
         let reader = runtime.reader(memory);
         let mut ids: Option<HashMap<u32, u32>> = None;
-        let unnamed = "?";
         for swept in self.sweeper.threads() {
             let before = old.remove(&swept.state);
+            // The same one, also where it had not begun before, or where the kernel's list missed it.
+            let before = before.filter(|(ident, _)| *ident == swept.ident || *ident == 0);
             let thread = match before {
-                Some((ident, thread)) if ident == swept.ident => thread,
-                _ => {
+                Some((_, thread)) if thread.tid != 0 => thread,
+                before => {
                     let ids = ids.get_or_insert_with(|| kernel_ids(pid));
                     let inside = swept
                         .native_id
                         .or_else(|| kernel_id(&reader, swept.ident, |id| ids.contains_key(&id)));
                     let tid = inside.and_then(|id| ids.get(&id).copied()).unwrap_or(0);
-                    let name = if tid == pid { "MainThread" } else { unnamed };
-                    let name = builder.string(name);
-                    let track = builder.track(Track {
+                    let name = if tid == pid { "MainThread" } else { UNNAMED };
+                    let track = Track {
                         process,
                         tid,
-                        thread: name,
+                        thread: builder.string(name),
                         task: None,
                         main: tid == pid,
-                    });
-                    Thread::new(tid, track, Gauge::open(pid, tid))
+                    };
+                    match before {
+                        Some((_, before)) => before.known_as(pid, track, builder),
+                        None => Thread::new(tid, builder.track(track), Gauge::open(pid, tid)),
+                    }
                 }
             };
             self.threads.push(thread);
@@ -195,6 +211,7 @@ impl Python {
         for interpreter in self.sweeper.interpreters() {
             let names = thread_names(&reader, interpreter);
             for (swept, thread) in self.sweeper.threads().iter().zip(&mut self.threads) {
+                thread.sought = thread.sought.saturating_add(1);
                 if let (false, Some(name)) = (thread.named, names.get(&swept.ident)) {
                     thread.named = true;
                     let name = builder.string(name);

@@ -2,11 +2,14 @@
 
 use cpython::sweep::{CodeTable, SweptThread};
 use process::gauge::{Gauge, Ran};
-use profile::{Builder, FrameId, StackId, State, StringId, TotalId, TrackId};
+use profile::{Builder, FrameId, StackId, State, StringId, TotalId, Track, TrackId};
 
 use crate::Grain;
 use crate::places::Places;
 use crate::tasks::{Ground, Tasks};
+
+/// So often a thread's name is looked for in quick succession: those of other origin than `threading` have none.
+const SEEK_MAX: u32 = 20;
 
 /// What a sample was of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,8 @@ struct Last {
 pub(crate) struct Thread {
     /// Its kernel id in unknot's numbering; 0 while it is not known.
     pub tid: u32,
+    /// How often its name was looked for.
+    pub sought: u32,
     pub track: TrackId,
     /// Whether its name is known from `threading`.
     pub named: bool,
@@ -54,6 +59,7 @@ impl Thread {
         let ran = gauge.as_ref().and_then(Gauge::ran).unwrap_or_default();
         Thread {
             tid,
+            sought: 0,
             track,
             named: false,
             gauge,
@@ -69,6 +75,21 @@ impl Thread {
             stacks: Vec::new(),
             last: None,
         }
+    }
+
+    /// The same thread, of which more may be known now than when it was first seen.
+    pub fn known_as(self, pid: u32, track: Track, builder: &mut Builder) -> Thread {
+        if track.tid == 0 {
+            return self;
+        }
+        let tid = track.tid;
+        builder.identify(self.track, track);
+        Thread::new(tid, self.track, Gauge::open(pid, tid))
+    }
+
+    /// Whether it is worth while to find out soon who it is.
+    pub fn is_sought(&self) -> bool {
+        (self.tid == 0 || !self.named) && self.sought < SEEK_MAX
     }
 
     /// Asks the kernel what it does. Whether it has run since it was asked before, or may have.

@@ -271,6 +271,50 @@ fn threads_that_come_and_go_cost_only_themselves() {
     }
 }
 
+/// Threads that live for a moment, one at a time.
+const MOMENTS: &str = "
+import threading, time, testkit_ready
+
+def work():
+    time.sleep(0.04)
+
+testkit_ready.ready()
+while True:
+    thread = threading.Thread(target=work, name='moment')
+    thread.start()
+    thread.join()
+";
+
+#[test]
+fn threads_are_known_from_their_beginning() {
+    for interpreter in testkit::matrix() {
+        let target = start(interpreter, MOMENTS);
+        let options = Options {
+            interval: Duration::from_micros(100),
+            idle: true,
+            ..Options::default()
+        };
+        let profile = record(target.pid(), options, |recorder| recorder.sweeps() >= 4000);
+        let (mut known, mut unknown) = (0, 0);
+        for total in &profile.totals {
+            let track = &profile.tracks[total.track as usize];
+            let name = profile.text(track.thread);
+            match track.tid > 0 && (track.main || name == "moment") {
+                true => known += total.samples,
+                false => unknown += total.samples,
+            }
+        }
+        // In its first microseconds a thread has no name.
+        assert!(
+            known > 4000 && unknown * 20 < known,
+            "{interpreter}: {known} known, {unknown} not, {:?}",
+            profile.about
+        );
+        let errors = profile.about.errors;
+        assert!(errors * 20 < known, "{interpreter}: {errors} not read");
+    }
+}
+
 #[test]
 fn a_target_that_is_killed_leaves_its_profile() {
     for interpreter in testkit::matrix() {

@@ -53,6 +53,9 @@ Examples:
     /// Show what has changed from one recording to another
     #[command(after_help = crate::diff::HELP)]
     Diff(crate::diff::DiffArgs),
+    /// Print a script that lets a shell complete unknot's options
+    #[command(after_help = crate::completions::HELP)]
+    Completions(crate::completions::CompletionsArgs),
 }
 
 /// How to look at a process: shared by `why` and `dump`.
@@ -170,7 +173,9 @@ impl Command {
             Command::Dump(args) => Some(&args.target.target),
             Command::Record(args) => Some(&args.target.target),
             Command::Top(args) => Some(&args.target.target),
-            Command::Ps(_) | Command::Convert(_) | Command::Diff(_) => None,
+            Command::Ps(_) | Command::Convert(_) | Command::Diff(_) | Command::Completions(_) => {
+                None
+            }
         }
     }
 }

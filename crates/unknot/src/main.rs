@@ -2,6 +2,7 @@
 //! and `diagnose`; it reads no memory and holds no protocol.
 
 mod cli;
+mod completions;
 mod convert;
 mod diff;
 mod dump;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Top(args) => top::run(&args, escaped),
         Command::Convert(args) => convert::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Completions(args) => completions::run(&args),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -118,6 +118,11 @@ impl Head {
 }
 
 impl SweptThread {
+    /// Whether it runs already. CPython makes its state before: one without frames, and without an identity.
+    pub fn has_begun(&self) -> bool {
+        self.ident != 0
+    }
+
     /// Begins a sweep.
     fn plan(&mut self, form: &Form) {
         self.copy.plan(self.chain.frames(), form);
