@@ -8,7 +8,7 @@
 //!
 //! A thread runs on while it is read, so a stack may be torn: outer frames of one moment, inner ones of the next.
 //! A stack is accepted when it cannot be torn, because its thread did not run meanwhile, or when it is one that the
-//! program is known to have: each new way of calls (its caller's stack and the function called) is accepted only
+//! program is known to have: each new one, down to its lines where they are told apart, is accepted only
 //! once it was seen in a thread at rest, or in one that was stopped for the time of the copy, some microseconds.
 //! So what is reported is always a stack that the program has had; only the first of its kind costs a stop.
 //!

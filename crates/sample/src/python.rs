@@ -47,7 +47,7 @@ pub(crate) struct Python {
     places: Places,
     explainer: Explainer,
     tasks: Tasks,
-    /// Ways of calls that the program is known to have: a caller's stack and a function.
+    /// Stacks that the program is known to have had.
     known: FxHashSet<(Option<StackId>, u32)>,
     renewed: Instant,
     gc_frame: Option<FrameId>,
@@ -465,7 +465,7 @@ impl Python {
     }
 }
 
-/// A way of calls: the caller's stack, and the function called.
+/// A stack as far as it is told apart, and the function that runs, which has no frame of its own where a stack was cut.
 fn way(thread: &Thread, sweeper: &Sweeper, index: usize) -> (Option<StackId>, u32) {
     let entries = sweeper.threads().get(index).map(|swept| swept.entries());
     let innermost = entries
@@ -473,7 +473,7 @@ fn way(thread: &Thread, sweeper: &Sweeper, index: usize) -> (Option<StackId>, u3
         .iter()
         .rev()
         .find_map(|entry| entry.code);
-    (thread.caller(), innermost.map_or(u32::MAX, |code| code.0))
+    (thread.stack(), innermost.map_or(u32::MAX, |code| code.0))
 }
 
 /// A frame that is no function's.

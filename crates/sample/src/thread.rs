@@ -172,13 +172,6 @@ impl Thread {
         self.stacks.last().copied().flatten()
     }
 
-    /// The stack of its innermost frame's caller.
-    pub fn caller(&self) -> Option<StackId> {
-        let innermost = self.stack();
-        let mut callers = self.stacks.iter().rev().copied();
-        callers.find(|stack| *stack != innermost).flatten()
-    }
-
     /// The total that a sample belongs to.
     pub fn total(
         &mut self,

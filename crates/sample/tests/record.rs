@@ -96,6 +96,67 @@ fn no_stack_that_never_was() {
     }
 }
 
+/// Two callers of one function, which has a part for each: a caller with the other one's part never was.
+const TWO_PARTS: &str = "
+import testkit_ready
+
+def part(one):
+    total = 0
+    if one:
+        total += 1
+        total += 1
+        total += 1
+    else:
+        total += 2
+        total += 2
+        total += 2
+    return total
+
+def first():
+    part(True)
+
+def second():
+    part(False)
+
+testkit_ready.ready()
+while True:
+    first(); second()
+";
+
+#[test]
+fn no_line_that_never_was() {
+    for interpreter in testkit::matrix() {
+        let target = start(interpreter, TWO_PARTS);
+        let options = Options {
+            interval: Duration::ZERO,
+            ..Options::default()
+        };
+        let profile = record(target.pid(), options, |recorder| {
+            recorder.sweeps() >= 40_000
+        });
+        for total in &profile.totals {
+            let frames: Vec<_> = profile.frames_of(total.stack).collect();
+            for pair in frames.windows(2) {
+                let name = |frame| {
+                    let function = profile.function_of(frame).expect("it is in the table");
+                    simple(profile.text(function.name))
+                };
+                let fine = match (name(pair[1]), name(pair[0])) {
+                    ("first", "part") => !(11..=13).contains(&pair[0].line),
+                    ("second", "part") => !(7..=9).contains(&pair[0].line),
+                    _ => true,
+                };
+                let (caller, line) = (name(pair[1]), pair[0].line);
+                assert!(
+                    fine,
+                    "{interpreter}: {caller} with line {line}, {} times",
+                    total.samples
+                );
+            }
+        }
+    }
+}
+
 /// A quarter of its time goes into one function, three quarters into the other.
 const SHARES: &str = "
 import testkit_ready
