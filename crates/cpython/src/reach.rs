@@ -13,6 +13,7 @@ mod expand;
 mod graph;
 mod kind;
 mod path;
+mod suspended;
 mod walk;
 
 use crate::frame::RawFrame;
@@ -27,6 +28,8 @@ use snapshot::{Address, Effect};
 use std::collections::HashSet;
 use std::rc::Rc;
 use walk::Walk;
+
+pub use suspended::{Suspended, suspended};
 
 /// Who asks: an actor that may go on.
 #[derive(Debug, Clone, Copy)]

@@ -16,7 +16,8 @@ pub(crate) fn holder(knots: &Knots<'_, '_>, waiter: Actor, gate: &Gate) -> Optio
                 Some(SyncState::AsyncLock { .. })
             );
             if task {
-                return failed_task(world, *p, *address);
+                return left_taken(world, *p, *address)
+                    .or_else(|| failed_task(world, *p, *address));
             }
             left_by_fork(world, *p, *address).or_else(|| ended_owner(world, *p, *address))
         }

@@ -16,6 +16,7 @@ mod family;
 mod listing;
 mod opened;
 mod reaching;
+mod suspended;
 mod waits;
 
 pub use error::LookError;

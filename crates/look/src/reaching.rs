@@ -1,5 +1,6 @@
 //! Who can reach what somebody waits for: needed to say that nobody can.
 
+use crate::suspended;
 use cpython::frame::RawFrame;
 use cpython::greenlets;
 use cpython::reach::{Question, Reached, Root, reach};
@@ -52,8 +53,8 @@ pub(crate) fn fill(
         return;
     }
     let loops = std::mem::take(&mut reading.raw.loops);
-    let mut actors: HashSet<Address> = reading.tasks.iter().map(|task| task.address).collect();
-    actors.extend(loops.iter().map(|(address, _)| *address));
+    let mut alone: HashSet<Address> = reading.tasks.iter().map(|task| task.address).collect();
+    alone.extend(loops.iter().map(|(address, _)| *address));
     let threads: HashMap<(i64, u64), &RawThread> = reading
         .raw
         .interpreters
@@ -112,11 +113,22 @@ pub(crate) fn fill(
         .map_or(Address::NULL, |interp| interp.modules);
     let question = Question {
         targets: &targets,
-        actors: &actors,
+        actors: &alone,
         modules,
         objects_max: OBJECTS_MAX,
     };
     let mut answers = reach(&reader, &roots, &question).into_iter();
+    let actors_roots = roots
+        .get(..reading.threads.len() + reading.tasks.len())
+        .unwrap_or_default();
+    let mut actors = suspended::Actors {
+        threads: &mut reading.threads,
+        tasks: &mut reading.tasks,
+    };
+    let first = reading.raw.interpreters.first();
+    let by_generators = first
+        .map(|first| suspended::fill(&reader, first, actors_roots, &question, &mut actors))
+        .unwrap_or_default();
 
     process.reach_complete = true;
     let mut next = || answers.next().unwrap_or_default();
@@ -165,7 +177,9 @@ pub(crate) fn fill(
     process.reach_complete = !incomplete;
     let lonely = lonely(reading, &process.handlers_reach);
     if let (false, Some(interpreter)) = (lonely.is_empty(), reading.raw.interpreters.first()) {
-        process.left = who_is_gone(&reader, interpreter, &lonely, &mut reading.ended);
+        process.left = by_generators;
+        let gone = who_is_gone(&reader, interpreter, &lonely, &mut reading.ended);
+        process.left.extend(gone);
     }
 }
 

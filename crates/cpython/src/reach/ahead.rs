@@ -21,7 +21,7 @@ pub(super) struct Ahead {
     /// The variables; `None`: any.
     uses: Option<Uses>,
     /// Slots of the value stack in use, where that is known.
-    depth: Option<usize>,
+    pub depth: Option<usize>,
     /// The callable, where the instruction is a call.
     callee: Option<Callee>,
 }
@@ -31,7 +31,7 @@ pub(super) type Standing = (Address, usize, Vec<(i32, i32, i32)>);
 
 impl World<'_> {
     /// What lies ahead of a frame; many frames stand at the same place.
-    fn ahead(&mut self, frame: &RawFrame) -> Rc<Ahead> {
+    pub(super) fn ahead(&mut self, frame: &RawFrame) -> Rc<Ahead> {
         let blocks = frame.blocks.iter();
         let blocks = blocks.map(|block| (block.kind, block.handler, block.level));
         let standing = (frame.code.address, frame.offset, blocks.collect());

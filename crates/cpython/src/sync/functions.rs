@@ -44,16 +44,35 @@ pub(super) fn of_program(
         found: Vec::new(),
         seen: HashSet::new(),
     };
-    let modules = reader.dict_items(modules, MODULES_MAX).unwrap_or_default();
-    for (_, module) in modules {
-        let Ok(namespace) = reader.module_dict(module) else {
-            continue;
-        };
-        if list.is_program(namespace) {
-            list.namespace(namespace, true);
-        }
+    for namespace in namespaces_of_program(reader, origins, modules) {
+        list.namespace(namespace, true);
     }
     list.found
+}
+
+/// The namespaces of the modules in `modules` (`sys.modules`) that are the program's own.
+pub fn namespaces_of_program(
+    reader: &Reader<'_>,
+    origins: &Origins,
+    modules: Address,
+) -> Vec<Address> {
+    let modules = reader.dict_items(modules, MODULES_MAX).unwrap_or_default();
+    modules
+        .into_iter()
+        .filter_map(|(_, module)| reader.module_dict(module).ok())
+        .filter(|namespace| is_program(reader, origins, *namespace))
+        .collect()
+}
+
+fn is_program(reader: &Reader<'_>, origins: &Origins, namespace: Address) -> bool {
+    let text = |name: &str| {
+        let value = reader.dict_get(namespace, name).ok()??;
+        reader.string(value, PATH_CHARS).ok()
+    };
+    match text("__file__") {
+        Some(file) => origins.origin_of(&file) == Origin::Program,
+        None => text("__name__").is_some_and(|name| name == "__main__"),
+    }
 }
 
 struct List<'a, 'm> {
@@ -65,18 +84,6 @@ struct List<'a, 'm> {
 }
 
 impl List<'_, '_> {
-    fn is_program(&self, namespace: Address) -> bool {
-        let reader = self.reader;
-        let text = |name: &str| {
-            let value = reader.dict_get(namespace, name).ok()??;
-            reader.string(value, PATH_CHARS).ok()
-        };
-        match text("__file__") {
-            Some(file) => self.origins.origin_of(&file) == Origin::Program,
-            None => text("__name__").is_some_and(|name| name == "__main__"),
-        }
-    }
-
     /// The functions in a module's or class's namespace.
     fn namespace(&mut self, namespace: Address, is_module: bool) {
         let reader = self.reader;

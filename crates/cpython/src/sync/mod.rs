@@ -32,6 +32,7 @@ mod shared;
 mod traced;
 mod waits;
 
+pub use functions::namespaces_of_program;
 pub use gone::{Lonely, who_is_gone};
 pub use insight::Understood;
 pub use origin::Origins;
