@@ -3,7 +3,8 @@
 mod walk;
 
 pub use walk::{
-    FRAMES_MAX, Step, Walk, frames_of_thread, innermost_frame, interpreter_frame, object_frame,
+    FRAMES_MAX, Mark, Step, Walk, frames_of_thread, innermost_frame, interpreter_frame,
+    object_frame,
 };
 
 use crate::code::{CodeInfo, LocalKind};

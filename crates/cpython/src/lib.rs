@@ -13,6 +13,7 @@ pub mod hash;
 pub mod interpreter;
 pub mod layout;
 mod lookup;
+pub mod mixed;
 pub mod number;
 pub mod object;
 pub mod raw;

@@ -1,6 +1,6 @@
 //! Thread states.
 
-use crate::frame::{RawFrame, Walk, frames_of_thread, innermost_frame};
+use crate::frame::{Mark, RawFrame, Walk, frames_of_thread, innermost_frame};
 use crate::gil::Gil;
 use crate::interpreter::Interp;
 use crate::raw::Raw;
@@ -42,6 +42,8 @@ pub struct RawThread {
     pub holds_gil: bool,
     /// From the innermost outwards.
     pub frames: Vec<RawFrame>,
+    /// The interpreter's loops that they run in, from the innermost outwards.
+    pub marks: Vec<Mark>,
     /// Whether `frames` ends before the outermost frame.
     pub cut: bool,
     /// The exception that its innermost `except` or `finally` handles.
@@ -231,9 +233,9 @@ fn prefetch_objects(reader: &Reader<'_>, states: &[Raw]) {
 fn thread(reader: &Reader<'_>, state: &Raw, interpreter: i64, gil: Option<&Gil>) -> RawThread {
     let fields = &reader.layout.thread_state;
     let native = state.get(reader, fields.native_thread_id).unwrap_or(0);
-    let Walk { frames, cut } = frames_of_thread(reader, state).unwrap_or(Walk {
-        frames: Vec::new(),
+    let Walk { frames, marks, cut } = frames_of_thread(reader, state).unwrap_or(Walk {
         cut: true,
+        ..Walk::default()
     });
     RawThread {
         state: state.base(),
@@ -242,6 +244,7 @@ fn thread(reader: &Reader<'_>, state: &Raw, interpreter: i64, gil: Option<&Gil>)
         native_id: u32::try_from(native).ok().filter(|id| *id != 0),
         holds_gil: gil.is_some_and(|gil| gil.holder == Some(state.base())),
         frames,
+        marks,
         cut,
         handling: handled(reader, state).unwrap_or_default(),
     }

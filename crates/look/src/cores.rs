@@ -2,7 +2,7 @@
 //! (descriptors, children, file locks).
 
 use crate::opened::{Located, locate};
-use crate::{LookError, Options, facts, reaching};
+use crate::{LookError, Options, facts, natives, reaching};
 use cpython::read::{KernelThread, Wanted, read};
 use process::elf::{Module, modules};
 use process::{Core, PageCache};
@@ -59,6 +59,9 @@ pub(crate) fn look(path: &Path, options: Options) -> Result<Snapshot, LookError>
             if options.reach {
                 // Whether it caught signals is not in the core: where its handlers cannot be read, it may have.
                 reaching::fill(&mut process, &runtime, &memory, || true, &mut reading);
+            }
+            if options.native {
+                natives::of_core(&core, &mut reading);
             }
             facts::take_reading(&mut process, reading);
         }

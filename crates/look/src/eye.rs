@@ -1,6 +1,7 @@
 //! Taking a look: what is read before, while and after a target stands still.
 
 use crate::family::Family;
+use crate::natives::{self, Natives};
 use crate::opened::Opened;
 use crate::{LookError, Options, Source, facts, reaching};
 use cpython::read::{KernelThread, Reading, Wanted, read};
@@ -33,6 +34,7 @@ struct Member<'a> {
     watch: Option<Watch>,
     kernel: Vec<KernelThread>,
     reading: Option<Reading>,
+    natives: Natives,
     notes: Vec<String>,
 }
 
@@ -129,6 +131,7 @@ impl Eye {
                 watch: begun.watch,
                 kernel: begun.kernel,
                 reading: None,
+                natives: Natives::default(),
                 notes: Vec::new(),
             });
         }
@@ -148,6 +151,10 @@ impl Eye {
     fn read_running(&self, members: &mut [Member<'_>]) -> Duration {
         for member in members {
             member.read(&member.opened.memory, self.options);
+            if self.options.native && !self.options.pause {
+                member.natives =
+                    Natives::of_sleepers(member.opened, &member.kernel, member.watch.as_mut());
+            }
         }
         Duration::ZERO
     }
@@ -157,6 +164,12 @@ impl Eye {
     /// other pages, a new copy is taken with those too; the last time the reading itself is done while they stand still.
     fn read_held(&self, members: &mut [Member<'_>], root: u32) -> Result<Duration, LookError> {
         self.read_running(members);
+        if self.options.native {
+            for member in members.iter_mut() {
+                natives::prepare(member.opened);
+                member.capture(None);
+            }
+        }
         if members.iter_mut().all(Member::slept) {
             return Ok(UNDISTURBED);
         }
@@ -167,7 +180,7 @@ impl Eye {
             if last {
                 stop_more(members, &mut holds, root, Stop::All)?;
             }
-            copy_still(members, &mut holds, root)?;
+            copy_still(members, &mut holds, root, self.options)?;
             for (member, hold) in members.iter_mut().zip(&holds) {
                 if let (Some(hold), Some(watch)) = (hold, &member.watch) {
                     facts::take_registers(&mut member.kernel, hold, watch);
@@ -177,7 +190,7 @@ impl Eye {
                 self.read_running(members);
                 // Only a thread asleep in a write has been spared.
                 if stop_more(members, &mut holds, root, Stop::Woken)? {
-                    copy_still(members, &mut holds, root)?;
+                    copy_still(members, &mut holds, root, self.options)?;
                     self.read_running(members);
                 }
             }
@@ -233,6 +246,7 @@ fn copy_still(
     members: &mut [Member<'_>],
     holds: &mut [Option<Hold>],
     root: u32,
+    options: Options,
 ) -> Result<(), LookError> {
     for copy in 1..=COPIES_MAX {
         for member in members.iter() {
@@ -243,6 +257,11 @@ fn copy_still(
             } else {
                 memory.refresh_all()
             };
+        }
+        if options.native {
+            for (member, hold) in members.iter_mut().zip(holds.iter()) {
+                member.capture(hold.as_ref());
+            }
         }
         let stop = if copy + 1 < COPIES_MAX {
             Stop::Woken
@@ -300,6 +319,12 @@ impl Member<'_> {
         self.watch.as_mut().is_some_and(Watch::all_asleep)
     }
 
+    /// Captures the native stacks of its threads: those held, and those asleep.
+    fn capture(&mut self, hold: Option<&Hold>) {
+        let (watch, kernel) = (self.watch.as_ref(), &self.kernel);
+        self.natives = Natives::of_still(self.opened, kernel, watch, hold);
+    }
+
     fn read(&mut self, memory: &dyn Memory, options: Options) {
         let Ok(runtime) = &self.opened.runtime else {
             return;
@@ -343,6 +368,9 @@ fn assemble(members: Vec<Member<'_>>, family: &Family, options: Options) -> Snap
                             &mut reading,
                         );
                     }
+                }
+                if options.native {
+                    member.natives.put_in(member.opened, &mut reading);
                 }
                 facts::take_reading(&mut process, reading);
                 facts::name_shared(&mut process, member.opened);

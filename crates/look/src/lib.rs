@@ -14,6 +14,7 @@ mod eye;
 mod facts;
 mod family;
 mod listing;
+mod natives;
 mod opened;
 mod reaching;
 mod suspended;
@@ -47,4 +48,6 @@ pub struct Options {
     pub children: bool,
     /// Find out who can reach what somebody waits for (needed to say that nobody can).
     pub reach: bool,
+    /// Native frames too.
+    pub native: bool,
 }

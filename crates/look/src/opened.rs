@@ -34,6 +34,8 @@ pub struct Opened {
     pub memory: PageCache<LiveMemory>,
     /// The Python in it, or why there is none to read.
     pub runtime: Result<Runtime, FindError>,
+    /// What is executable in it, once native frames were asked for.
+    pub(crate) space: RefCell<Option<native::Space>>,
     /// The look that began with its opening.
     begun: RefCell<Option<Begun>>,
 }
@@ -79,6 +81,7 @@ impl Opened {
             maps,
             memory,
             runtime,
+            space: RefCell::new(None),
             begun: RefCell::new(begun),
         })
     }

@@ -16,6 +16,8 @@ pub struct Arch {
     pc: usize,
     /// The stack pointer.
     sp: usize,
+    /// The frame pointer, of code that keeps one.
+    fp: usize,
     /// The number of the system call that the thread is in; negative when it is in none.
     call_number: usize,
     /// What the call gives back, when it is over or interrupted.
@@ -34,6 +36,7 @@ pub static X86_64: Arch = Arch {
     registers: 27,
     pc: 16,
     sp: 19,
+    fp: 4,
     call_number: 15,
     call_result: 10,
     call_arguments: [14, 13, 12, 7, 9, 8],
@@ -201,6 +204,11 @@ impl Registers {
     /// The stack pointer.
     pub fn sp(&self) -> Address {
         Address(self.word(self.arch.sp))
+    }
+
+    /// The frame pointer, which code that keeps none uses for anything.
+    pub fn fp(&self) -> Address {
+        Address(self.word(self.arch.fp))
     }
 
     /// What `pthread_self()` gives in this thread (with glibc and musl).

@@ -1,6 +1,8 @@
 //! What one thread does, asked again and again: its files under `/proc` stay open, so that a question is one call.
 
 use crate::text;
+use crate::threads::parse_syscall;
+use snapshot::Address;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -56,6 +58,13 @@ impl Gauge {
         let name_end = content.iter().rposition(|byte| *byte == b')')?;
         let letter = content.get(name_end + 1..)?.trim_ascii_start().first()?;
         Some(char::from(*letter))
+    }
+
+    /// Its program counter and its stack pointer, while it sleeps.
+    pub fn place(&self) -> Option<(Address, Address)> {
+        let mut buffer = [0; BYTES_MAX];
+        let place = parse_syscall(content(self.syscall.as_ref()?, &mut buffer)?)?;
+        Some((place.pc, place.sp))
     }
 
     /// The address of the futex that it sleeps on, if it sleeps on one: the first argument of its system call.

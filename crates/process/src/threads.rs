@@ -168,7 +168,7 @@ pub(crate) struct SleepingPlace {
 }
 
 /// `syscall`: `running`, or `-1 SP PC` outside of a call, or number, six arguments, SP and PC.
-fn parse_syscall(content: &[u8]) -> Option<SleepingPlace> {
+pub(crate) fn parse_syscall(content: &[u8]) -> Option<SleepingPlace> {
     let mut fields = text::fields(content.trim_ascii_end());
     let number = fields.next()?;
     let mut word = || text::hexadecimal(fields.next()?.strip_prefix(b"0x")?);

@@ -191,6 +191,14 @@ impl Watch {
             .is_some_and(|watched| watched.asleep.is_some())
     }
 
+    /// Whether this thread has not run since it was seen asleep.
+    pub fn slept_on(&mut self, tid: u32) -> bool {
+        let Some(watched) = self.threads.get(&tid) else {
+            return false;
+        };
+        watched.asleep.is_some() && now(&mut self.reader, tid, watched) == watched.asleep
+    }
+
     /// How many threads are seen asleep.
     pub(crate) fn asleep(&self) -> usize {
         let asleep = self

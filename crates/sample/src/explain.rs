@@ -114,6 +114,7 @@ impl Explainer {
                     locals: false,
                     children: false,
                     reach: false,
+                    native: false,
                 },
             )?,
         };

@@ -35,6 +35,7 @@ Examples:
     /// Show every process, thread and task: stack, locals, locks
     #[command(after_help = "Examples:
   unknot dump 4242
+  unknot dump --native 4242             with the frames of C, C++ and Rust code
   unknot dump --locals --json 4242 | jq '.processes[].threads[].waits_for'")]
     Dump(DumpArgs),
     /// List the Python processes here
@@ -117,7 +118,7 @@ pub struct DumpArgs {
     /// Show local variables
     #[arg(long)]
     pub locals: bool,
-    /// Show where threads stand outside Python (system call, native function)
+    /// Show native frames too (C, C++, Rust), and the system calls that threads are in
     #[arg(long)]
     pub native: bool,
     /// Look at child processes too

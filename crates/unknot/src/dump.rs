@@ -22,6 +22,7 @@ pub fn run(args: &DumpArgs, escaped: bool) -> anyhow::Result<u8> {
         locals: args.locals,
         children: args.children,
         reach: false,
+        native: args.native,
     };
     let snapshot = Eye::open(source, options)
         .and_then(|mut eye| eye.look())

@@ -133,6 +133,7 @@ impl<'a> Watch<'a> {
             locals: false,
             children: !self.args.no_children,
             reach: false,
+            native: false,
         };
         if self.eye.is_none() {
             self.eye = Eye::open(Source::Pid(self.pid), options).ok();

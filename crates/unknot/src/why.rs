@@ -54,6 +54,7 @@ pub fn options(args: &WhyArgs) -> Options {
         locals: false,
         children: !args.no_children,
         reach: true,
+        native: false,
     }
 }
 

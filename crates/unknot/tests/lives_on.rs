@@ -68,6 +68,7 @@ fn look_often(interpreter: &testkit::Interpreter, times: usize, pause: bool) {
         locals: true,
         children: true,
         reach: false,
+        native: false,
     };
     let mut eye = Eye::open(Source::Pid(target.pid()), options).expect("it can be opened");
     let mut failures = 0;

@@ -13,11 +13,22 @@ pub const FRAMES_MAX: usize = 100_000;
 /// Most entries of a block stack (`CO_MAXBLOCKS` is 20).
 const BLOCKS_MAX: usize = 64;
 
+/// Where C code called Python: one run of the interpreter's loop, which may run several frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// How many frames, from the innermost on, run in this loop and in those that were called from it.
+    pub frames: usize,
+    /// A place on the C stack in the loop's own frame, where Python has one there (3.12 and later).
+    pub on_stack: Option<Address>,
+}
+
 /// The frames of a thread.
 #[derive(Debug, Clone, Default)]
 pub struct Walk {
     /// From the innermost outwards.
     pub frames: Vec<RawFrame>,
+    /// The loops that they run in, from the innermost outwards.
+    pub marks: Vec<Mark>,
     /// Whether `frames` ends before the outermost one: the limit, a cycle, memory that changed under the reading.
     pub cut: bool,
 }
@@ -81,6 +92,13 @@ fn walk(innermost: Address, step: impl Fn(Address) -> Result<Step, ReadError>) -
             result.cut = true;
             break;
         };
+        if frame.as_ref().is_none_or(|frame| frame.entry) {
+            let shown = frame.as_ref().is_some_and(|frame| frame.complete);
+            result.marks.push(Mark {
+                frames: result.frames.len() + usize::from(shown),
+                on_stack: frame.is_none().then_some(at),
+            });
+        }
         match frame {
             // Not begun, or a trampoline around `__init__` (3.12+), which never gets that far: Python itself
             // does not show them.

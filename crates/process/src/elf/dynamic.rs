@@ -6,6 +6,7 @@ use super::image::{Headers, Image, PT_DYNAMIC, u16_at, u32_at, u64_at};
 const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
+const DT_STRSZ: u64 = 10;
 const DT_GNU_HASH: u64 = 0x6fff_fef5;
 
 const DYNAMIC_BYTES_MAX: u64 = 64 * 1024;
@@ -20,6 +21,7 @@ pub(super) struct Table<'a, 'm> {
     headers: &'a Headers,
     symbols: u64,
     strings: u64,
+    strings_bytes: u64,
     gnu_hash: Option<u64>,
     old_hash: Option<u64>,
 }
@@ -46,9 +48,27 @@ impl<'a, 'm> Table<'a, 'm> {
             headers,
             symbols: value(DT_SYMTAB)?,
             strings: value(DT_STRTAB)?,
+            strings_bytes: value(DT_STRSZ).unwrap_or(0),
             gnu_hash: value(DT_GNU_HASH),
             old_hash: value(DT_HASH),
         })
+    }
+
+    /// All symbols and the names to them, as bytes, for a file whose sections cannot be read. The file does not say how
+    /// many symbols there are; every linker puts the names right behind them.
+    pub fn whole(&self, bytes_max: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+        let read = |address: u64, bytes: u64| {
+            let mut buffer = (bytes <= bytes_max).then(|| vec![0; bytes as usize])?;
+            self.image
+                .read_virtual(self.headers, address, &mut buffer)
+                .ok()?;
+            Some(buffer)
+        };
+        let symbols_bytes = self.strings.checked_sub(self.symbols)?;
+        Some((
+            read(self.symbols, symbols_bytes)?,
+            read(self.strings, self.strings_bytes)?,
+        ))
     }
 
     /// The symbol of this name that the file defines.

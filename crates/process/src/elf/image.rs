@@ -18,6 +18,7 @@ const PAGE_MASK: u64 = !0xfff;
 pub(crate) const PT_LOAD: u32 = 1;
 pub(crate) const PT_DYNAMIC: u32 = 2;
 pub(crate) const PT_NOTE: u32 = 4;
+pub(crate) const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 
 /// Where the bytes come from.
 #[derive(Clone, Copy)]

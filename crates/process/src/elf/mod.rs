@@ -5,8 +5,13 @@
 //! can be opened. Only 64-bit little-endian ELF.
 
 mod dynamic;
+mod functions;
 pub(crate) mod image;
 pub(crate) mod symtab;
+mod unwind;
+
+pub use functions::{Functions, Named};
+pub use unwind::{Piece, UnwindData};
 
 use crate::store::Store;
 use crate::{Maps, Memory, ReadError};

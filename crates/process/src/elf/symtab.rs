@@ -13,6 +13,7 @@ const TABLE_BYTES_MAX: u64 = 512 << 20;
 /// Bytes read at a time; a multiple of a symbol's.
 const CHUNK_BYTES: usize = 2048 * SYMBOL_BYTES;
 const SHT_SYMTAB: u32 = 2;
+const SHT_DYNSYM: u32 = 11;
 const SHN_UNDEF: u16 = 0;
 
 struct Section {
@@ -67,6 +68,26 @@ impl Sections {
             size: section.size,
         })
     }
+}
+
+/// The static or the dynamic symbol table and the names to it, as bytes; `None` where there is none, or it is larger than
+/// `bytes_max`.
+pub(super) fn whole_table(
+    image: &Image<'_>,
+    sections: &Sections,
+    dynamic: bool,
+    bytes_max: u64,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let kind = if dynamic { SHT_DYNSYM } else { SHT_SYMTAB };
+    let symbols = sections.sections.iter().find(|s| s.kind == kind)?;
+    let strings = sections.sections.get(symbols.link as usize)?;
+    let read = |section: &Section| {
+        let fits = section.size <= bytes_max;
+        let mut bytes = fits.then(|| vec![0; section.size as usize])?;
+        image.read_offset(section.offset, &mut bytes).ok()?;
+        Some(bytes)
+    };
+    Some((read(symbols)?, read(strings)?))
 }
 
 /// Looks `names` up in the static symbol table; `None` for each that is not there.

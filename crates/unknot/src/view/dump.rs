@@ -243,7 +243,17 @@ fn repeated(frames: &[Frame]) -> Option<(usize, usize)> {
 }
 
 fn one_frame(out: &mut String, frame: &Frame, show: Show, paint: Paint) {
-    if let Some(calls) = &frame.calls {
+    if frame.native {
+        let file = match frame.file.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", harmless(&frame.file)),
+        };
+        let text = format!("{}{file}", harmless(&frame.function));
+        let _ = writeln!(out, "    {}", paint.text(Role::Faint, &text));
+        return;
+    }
+    // With native frames, the functions that are called are among them.
+    if let Some(calls) = frame.calls.as_ref().filter(|_| !show.native) {
         let _ = writeln!(
             out,
             "    {}",
