@@ -102,13 +102,42 @@ pub fn explain(
         text.gap();
         explain_finding(&mut text, finding, snapshot, source);
     }
-    if !snapshot.notes.is_empty() {
+    let notes = notes(snapshot);
+    if !notes.is_empty() {
         text.gap();
-        for note in &snapshot.notes {
+        for note in &notes {
             text.add(Role::Plain, 0, format!("Note: {note}"));
         }
     }
     text
+}
+
+/// What could not be read, so that a partial answer is known for one.
+fn notes(snapshot: &Snapshot) -> Vec<String> {
+    let mut notes = snapshot.notes.clone();
+    for process in &snapshot.processes {
+        let of = match snapshot.processes.len() {
+            0 | 1 => String::new(),
+            _ => format!("of process {}, ", process.pid),
+        };
+        notes.extend(process.notes.iter().map(|note| format!("{of}{note}")));
+        let mut cut = process.threads.iter().filter(|thread| thread.frames_cut);
+        if let Some(first) = cut.next() {
+            let name = &first.name;
+            notes.push(match cut.count() {
+                0 => format!("{of}the stack of {name} could not be read whole"),
+                1 => {
+                    format!("{of}the stacks of {name} and one more thread could not be read whole")
+                }
+                more => {
+                    format!(
+                        "{of}the stacks of {name} and {more} more threads could not be read whole"
+                    )
+                }
+            });
+        }
+    }
+    notes
 }
 
 fn explain_finding(

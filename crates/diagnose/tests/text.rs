@@ -52,6 +52,24 @@ a2b (thread 8), b2a (thread 9):
     );
 }
 
+#[test]
+fn a_partial_answer_says_so() {
+    let thread = |tid: u32| json!({ "tid": tid, "name": format!("T{tid}"), "interpreter": 0, "state": "waiting", "frames_cut": tid > 8 });
+    let snapshot: Snapshot = serde_json::from_value(json!({ "processes": [{ "pid": 7, "python": "3.13.0",
+        "notes": ["its children could not be read"], "threads": [thread(8), thread(9), thread(10), thread(11)] }] }))
+    .unwrap();
+    let report = diagnose::diagnose(&snapshot, None);
+    let text = diagnose::explain(&report, &snapshot, &|_, _| None).to_plain();
+    assert!(
+        text.contains("Note: its children could not be read\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Note: the stacks of T9 and 2 more threads could not be read whole\n"),
+        "{text}"
+    );
+}
+
 /// A thread that holds a lock on and on, or (with `wants`) waits for it behind a frame of the library.
 fn crowd_thread(tid: u32, wants: bool) -> serde_json::Value {
     let frame = |file: &str, function: &str, line: u32, origin: &str| json!({ "function": function, "file": file, "line": line, "origin": origin });

@@ -4,7 +4,7 @@ use crate::{LookError, Options, facts};
 use cpython::read::KernelThread;
 use cpython::runtime::{FindError, Runtime, Symbols};
 use process::elf::{Elf, ElfError, Module, modules};
-use process::{LiveMemory, Maps, Memory, PageCache, ProcError, ProcStatus, Watch};
+use process::{LiveMemory, Maps, Memory, PageCache, ProcError, ProcStatus, ReadError, Watch};
 use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -123,8 +123,16 @@ fn find(
     match locate(&mut all, executable.as_deref(), memory, &open) {
         Located::PyPy => Err(LookError::PyPy(pid)),
         Located::Python(runtime) => Ok(Ok(*runtime)),
+        // Newer kernels show what is mapped to some who may not read it (CAP_PERFMON).
+        Located::Nothing(_) if is_forbidden(maps, memory) => Err(ProcError::Denied(pid).into()),
         Located::Nothing(error) => Ok(Err(error)),
     }
+}
+
+/// Whether the kernel refuses to show the memory that it says is there.
+fn is_forbidden(maps: &Maps, memory: &dyn Memory) -> bool {
+    let first = maps.iter().find(|map| map.perms.read);
+    first.is_some_and(|map| memory.read(map.start, &mut [0]) == Err(ReadError::Denied))
 }
 
 /// What was found among the modules of a process or core.

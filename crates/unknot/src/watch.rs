@@ -167,12 +167,12 @@ impl<'a> Watch<'a> {
         if asked || (fault && self.told.as_ref() != Some(&knots)) {
             if self.args.look.json {
                 // As little as what we say beside it may end the watch.
-                let _ = why::show(&snapshot, &report, true);
+                let _ = why::show(&snapshot, &report, true, true);
             } else {
                 // The command owns standard output; what we have to say goes beside it.
                 say(&format!(
                     "\n{}",
-                    why::text(&snapshot, &report, Paint::stderr())
+                    why::text(&snapshot, &report, true, Paint::stderr())
                 ));
             }
             self.told = Some(knots);

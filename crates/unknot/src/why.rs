@@ -43,7 +43,7 @@ pub fn run(args: &WhyArgs, escaped: bool) -> anyhow::Result<u8> {
     };
     let mut eye = Eye::open(source, options(args)).map_err(told)?;
     let (snapshot, report) = judge(&mut eye).map_err(told)?;
-    show(&snapshot, &report, args.look.json)?;
+    show(&snapshot, &report, eye.is_live(), args.look.json)?;
     Ok(u8::from(report.is_fault()))
 }
 
@@ -81,11 +81,11 @@ pub fn judge(eye: &mut Eye) -> Result<(Snapshot, Report), look::LookError> {
     }
 }
 
-/// Prints the verdict on standard output.
+/// Prints the verdict on standard output; `live` as for [`text`].
 ///
 /// # Errors
 /// When standard output is gone.
-pub fn show(snapshot: &Snapshot, report: &Report, json: bool) -> anyhow::Result<()> {
+pub fn show(snapshot: &Snapshot, report: &Report, live: bool, json: bool) -> anyhow::Result<()> {
     if json {
         let document = Document {
             report,
@@ -95,11 +95,11 @@ pub fn show(snapshot: &Snapshot, report: &Report, json: bool) -> anyhow::Result<
         };
         return crate::print_json(&document);
     }
-    crate::print(&text(snapshot, report, Paint::stdout()))
+    crate::print(&text(snapshot, report, live, Paint::stdout()))
 }
 
-/// The verdict as text.
-pub fn text(snapshot: &Snapshot, report: &Report, paint: Paint) -> String {
+/// The verdict as text; `live` says that the snapshot is of processes that run here.
+pub fn text(snapshot: &Snapshot, report: &Report, live: bool, paint: Paint) -> String {
     let mut out = String::new();
     if let Some(process) = snapshot.processes.first() {
         let title = format!(
@@ -127,7 +127,10 @@ pub fn text(snapshot: &Snapshot, report: &Report, paint: Paint) -> String {
         }
         let _ = writeln!(out, "{}\n", paint.text(Role::Faint, &facts.join(" · ")));
     }
-    let sources = Sources::default();
+    let sources = match live {
+        true => Sources::of(snapshot),
+        false => Sources::default(),
+    };
     render(
         &mut out,
         &diagnose::explain(report, snapshot, &|file, line| sources.line(file, line)),
@@ -157,13 +160,35 @@ fn render(out: &mut String, text: &Text, report: &Report, paint: Paint) {
 /// Source files, each read once, bounded.
 #[derive(Default)]
 pub struct Sources {
+    /// The live processes whose files these are: a name means what it means to them, in their root and directory.
+    pids: Vec<u32>,
     files: std::cell::RefCell<HashMap<String, Option<Vec<String>>>>,
 }
 
 /// Larger source files are not shown.
 const SOURCE_BYTES_MAX: u64 = 4 << 20;
+/// So many processes of a family are asked for a file, before the name is taken as it is here.
+const ASKED_MAX: usize = 8;
 
 impl Sources {
+    /// The files as the processes of a snapshot see them.
+    fn of(snapshot: &Snapshot) -> Sources {
+        let processes = snapshot.processes.iter().take(ASKED_MAX);
+        Sources {
+            pids: processes.map(|process| process.pid).collect(),
+            ..Sources::default()
+        }
+    }
+
+    fn read(&self, file: &str) -> Option<Vec<String>> {
+        let seen = self.pids.iter().map(|pid| match file.strip_prefix('/') {
+            Some(inside) => format!("/proc/{pid}/root/{inside}"),
+            None => format!("/proc/{pid}/cwd/{file}"),
+        });
+        seen.chain([file.to_owned()])
+            .find_map(|path| read_lines(&path))
+    }
+
     /// Line `number` of `file`, without its ends; `None` where the file cannot be read here.
     pub fn line(&self, file: &str, number: u32) -> Option<String> {
         Some(self.whole_line(file, number)?.trim().to_owned())
@@ -174,7 +199,7 @@ impl Sources {
         let mut files = self.files.borrow_mut();
         let lines = files
             .entry(file.to_owned())
-            .or_insert_with(|| read_lines(file));
+            .or_insert_with(|| self.read(file));
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         lines.as_ref()?.get(index).cloned()
     }

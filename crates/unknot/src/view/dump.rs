@@ -91,7 +91,10 @@ fn folded(threads: &[Thread], show: Show) -> Vec<Vec<&Thread>> {
 
 /// What two threads must share to be folded into one entry.
 fn likeness(thread: &Thread, show: Show) -> String {
-    let mut key = format!("{:?} {:?}", thread.state, thread.gil);
+    let mut key = format!(
+        "{:?} {:?} {:?}",
+        thread.state, thread.gil, thread.interpreter
+    );
     if thread.main || thread.frames.is_empty() || (show.locals && !thread.frames.is_empty()) {
         let _ = write!(key, " {}", thread.tid);
     }
@@ -368,6 +371,32 @@ mod tests {
         assert!(text.contains("999 threads with the same stack"), "{text}");
         assert!(text.contains("Thread 500 \"T500\""), "{text}");
         assert!(text.lines().count() < 20, "{text}");
+    }
+
+    #[test]
+    fn equal_stacks_of_other_interpreters_stay_apart() {
+        let of = |tid: u32| Thread {
+            interpreter: Some(i64::from(tid % 2)),
+            ..thread(tid, vec![frame("work", 3)])
+        };
+        let process = Process {
+            pid: 7,
+            python: Some("3.13.0".into()),
+            threads: (1..=6).map(of).collect(),
+            ..Process::default()
+        };
+        let snapshot = Snapshot {
+            processes: vec![process],
+            ..Snapshot::default()
+        };
+        let show = Show {
+            locals: false,
+            native: false,
+        };
+        let text = text(&snapshot, show, Paint::plain());
+        let heads = text.matches("3 threads with the same stack").count();
+        assert_eq!(heads, 2, "{text}");
+        assert!(text.contains("same stack (interpreter 1)"), "{text}");
     }
 
     #[test]
