@@ -65,7 +65,13 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
             short_files.short(file),
             short_names.short(name)
         )?;
-        for ((_, line), cost) in sums.own.range((*id, 0)..=(*id, u32::MAX)) {
+        let mut own = sums.own.range((*id, 0)..=(*id, u32::MAX)).peekable();
+        if own.peek().is_none() {
+            // `callgrind_annotate` complains of a source file without any line.
+            let first = profile.functions.get(index).map_or(0, |f| f.first_line);
+            writeln!(out, "{first} 0 0")?;
+        }
+        for ((_, line), cost) in own {
             writeln!(out, "{line} {} {}", cost.ns, cost.samples)?;
         }
         for (line, callee, cost) in calls.get(id).into_iter().flatten() {

@@ -1,7 +1,7 @@
 //! `firefox`: the processed form of the Firefox Profiler, version 60, in JSON; newer profilers upgrade it as they load it.
 //! Its fields are described in the Firefox Profiler's `src/types/profile.ts` and `docs-developer/CHANGELOG-formats.md`.
 
-use crate::lanes::{Stretch, lanes};
+use crate::lanes::{Stretch, lanes, scales};
 use crate::text::task_label;
 use crate::{FrameKind, Metric, Profile, Track};
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ const CATEGORIES: [(FrameKind, &str, &str); 5] = [
 /// Those of `out`.
 pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
     let lanes = lanes(profile);
+    let scales = scales(profile, &lanes);
     let length_ns: u64 = lanes
         .iter()
         .flatten()
@@ -46,13 +47,25 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
         if index > 0 {
             out.write_all(b",")?;
         }
-        let thread = thread(profile, index, track, lane, step_ns);
+        let thread = thread(
+            profile,
+            index,
+            track,
+            samples(profile, lane, &scales, step_ns),
+            first_ns(lane),
+        );
         serde_json::to_writer(&mut *out, &thread)?;
     }
     if profile.tracks.is_empty() {
         // The profiler opens no document without a thread.
         let nothing = Track::default();
-        let thread = thread(profile, 0, &nothing, &[], step_ns);
+        let thread = thread(
+            profile,
+            0,
+            &nothing,
+            samples(profile, &[], &scales, step_ns),
+            None,
+        );
         serde_json::to_writer(&mut *out, &thread)?;
     }
     out.write_all(b"],\"shared\":")?;
@@ -212,7 +225,18 @@ fn shared(profile: &Profile, strings: &mut Strings) -> Shared {
     )
 }
 
-fn thread(profile: &Profile, index: usize, track: &Track, lane: &[Stretch], step_ns: u64) -> Value {
+/// When a lane begins.
+fn first_ns(lane: &[Stretch]) -> Option<u64> {
+    lane.first().map(|stretch| stretch.start_ns)
+}
+
+fn thread(
+    profile: &Profile,
+    index: usize,
+    track: &Track,
+    samples: Value,
+    first_ns: Option<u64>,
+) -> Value {
     let process = profile.processes.get(track.process as usize);
     let pid = process.map_or(0, |process| process.pid);
     let thread_name = profile.text(track.thread);
@@ -222,7 +246,7 @@ fn thread(profile: &Profile, index: usize, track: &Track, lane: &[Stretch], step
         None => thread_name.to_owned(),
     };
     let started_ns = process.map_or(0, |process| process.start_ns);
-    let registered_ns = lane.first().map_or(started_ns, |stretch| stretch.start_ns);
+    let registered_ns = first_ns.unwrap_or(started_ns);
     let tid = match track.task {
         Some(_) => json!(format!("{}.{index}", track.tid)),
         None => json!(track.tid),
@@ -239,12 +263,12 @@ fn thread(profile: &Profile, index: usize, track: &Track, lane: &[Stretch], step
         "isMainThread": track.main && track.task.is_none(),
         "pid": pid.to_string(),
         "tid": tid,
-        "samples": samples(profile, lane, step_ns),
+        "samples": samples,
         "markers": {"data": [], "name": [], "startTime": [], "endTime": [], "phase": [], "category": [], "length": 0},
     })
 }
 
-fn samples(profile: &Profile, lane: &[Stretch], step_ns: u64) -> Value {
+fn samples(profile: &Profile, lane: &[Stretch], scales: &[f64], step_ns: u64) -> Value {
     let (mut stacks, mut times, mut weights, mut cpus) = (vec![], vec![], vec![], vec![]);
     for stretch in lane {
         let Some(total) = profile.totals.get(stretch.total as usize) else {
@@ -258,13 +282,14 @@ fn samples(profile: &Profile, lane: &[Stretch], step_ns: u64) -> Value {
                 (u128::from(total.cpu_ns) * 1000 / u128::from(wall_ns)).min(1000) as u64
             }
         };
+        let scale = scales.get(stretch.total as usize).copied().unwrap_or(1.0);
         let mut at_ns = stretch.start_ns;
         while at_ns < stretch.end_ns {
             let until_ns = at_ns.saturating_add(step_ns).min(stretch.end_ns);
             let part_ns = until_ns - at_ns;
             stacks.push(total.stack);
             times.push(millis(at_ns));
-            weights.push(millis(part_ns));
+            weights.push(millis(part_ns) * scale);
             cpus.push(part_ns / 1000 * share / 1000);
             at_ns = until_ns;
         }

@@ -3,7 +3,7 @@
 //! Its form is described by the `file-format-schema.json` that speedscope publishes. We write `sampled` profiles: in
 //! the order of the timeline, with empty stacks in the gaps, or by totals where there is no timeline; frames are shared.
 
-use crate::lanes::{Stretch, lanes};
+use crate::lanes::{Stretch, lanes, scales};
 use crate::read::{Interner, Weighted};
 use crate::text::{process_label, task_label, thread_label};
 use crate::tree::frame_ids;
@@ -83,10 +83,12 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
             line: frame.line,
         }
     });
-    let mut profiles: Vec<Sampled> = lanes(profile)
+    let lanes = lanes(profile);
+    let scales = scales(profile, &lanes);
+    let mut profiles: Vec<Sampled> = lanes
         .iter()
         .zip(&profile.tracks)
-        .map(|(lane, track)| sampled(profile, track, lane))
+        .map(|(lane, track)| sampled(profile, track, lane, &scales))
         .collect();
     let busiest = busiest(profile);
     // The importer wants at least one profile, and each with something in it.
@@ -120,7 +122,13 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn sampled(profile: &Profile, track: &Track, lane: &[Stretch]) -> Sampled {
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "lengths of time that are not negative"
+)]
+fn sampled(profile: &Profile, track: &Track, lane: &[Stretch], scales: &[f64]) -> Sampled {
     let start = lane.first().map_or(0, |stretch| stretch.start_ns);
     let mut sampled = Sampled {
         r#type: "sampled",
@@ -131,8 +139,10 @@ fn sampled(profile: &Profile, track: &Track, lane: &[Stretch]) -> Sampled {
         samples: Vec::new(),
         weights: Vec::new(),
     };
+    let mut end_ns = start;
     for stretch in lane {
-        let gap = stretch.start_ns.saturating_sub(sampled.end);
+        let gap = stretch.start_ns.saturating_sub(end_ns);
+        end_ns = stretch.end_ns;
         if gap > 0 {
             sampled.push(Vec::new(), gap);
         }
@@ -140,8 +150,9 @@ fn sampled(profile: &Profile, track: &Track, lane: &[Stretch]) -> Sampled {
             .totals
             .get(stretch.total as usize)
             .and_then(|total| total.stack);
-        let weight = stretch.end_ns - stretch.start_ns;
-        sampled.push(frame_ids(profile, stack), weight);
+        let scale = scales.get(stretch.total as usize).copied().unwrap_or(1.0);
+        let weight = ((stretch.end_ns - stretch.start_ns) as f64 * scale).round();
+        sampled.push(frame_ids(profile, stack), weight as u64);
     }
     sampled
 }

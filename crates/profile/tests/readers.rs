@@ -98,11 +98,8 @@ fn every_python_opens_pstats() {
     }
 }
 
-#[test]
-fn callgrind_annotate_reads_callgrind() {
-    let scratch = Scratch::new().expect("a directory");
-    let profile = synthetic::server();
-    let path = written(&scratch, &profile, Format::Callgrind);
+/// Whether callgrind_annotate is there, which it must be where all is required.
+fn has_annotate() -> bool {
     let there = Command::new("callgrind_annotate")
         .arg("--version")
         .output()
@@ -114,8 +111,64 @@ fn callgrind_annotate_reads_callgrind() {
             "callgrind_annotate is absent; it comes with valgrind"
         );
         eprintln!("skipped: callgrind_annotate is absent");
+    }
+    there
+}
+
+/// Source files that are there are shown with their lines, also those whose functions only call others.
+#[test]
+fn callgrind_annotate_shows_sources() {
+    if !has_annotate() {
         return;
     }
+    let scratch = Scratch::new().expect("a directory");
+    let files = ["caller.py", "callee.py"].map(|name| {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, "def one():\n    two()\n").expect("it is writable");
+        path.to_string_lossy().into_owned()
+    });
+    let mut builder = profile::Builder::new(profile::Limits::default());
+    let process = builder.process(profile::Process::default());
+    let track = builder.track(profile::Track {
+        process,
+        ..profile::Track::default()
+    });
+    let mut stack = None;
+    for (file, name) in files.iter().zip(["one", "two"]) {
+        let (name, file) = (builder.string(name), builder.string(file));
+        let function = builder.function(profile::Function {
+            name,
+            file,
+            first_line: 1,
+            kind: profile::FrameKind::Python,
+        });
+        let frame = builder.frame(profile::Frame {
+            function,
+            line: 2,
+            instruction: None,
+        });
+        stack = builder.stack(stack, frame);
+    }
+    let total = builder.total(track, stack, profile::State::Running);
+    builder.add_sum(total, 7, 7000, 7000);
+    let path = written(&scratch, &builder.finish(), Format::Callgrind);
+    let mut annotate = Command::new("callgrind_annotate");
+    annotate.args(["--threshold=100", "--auto=yes"]).arg(&path);
+    annotate.env("LC_ALL", "C");
+    let output = testkit::run_limited(&mut annotate, Duration::from_secs(60)).expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("    two()"), "{text}");
+}
+
+#[test]
+fn callgrind_annotate_reads_callgrind() {
+    if !has_annotate() {
+        return;
+    }
+    let scratch = Scratch::new().expect("a directory");
+    let profile = synthetic::server();
+    let path = written(&scratch, &profile, Format::Callgrind);
     let annotate = |inclusive: &str| {
         let mut command = Command::new("callgrind_annotate");
         command
