@@ -12,6 +12,7 @@ pub mod greenlets;
 pub mod hash;
 pub mod interpreter;
 pub mod layout;
+pub mod locate;
 mod lookup;
 pub mod mixed;
 pub mod number;

@@ -1,8 +1,8 @@
 //! A look at a core file: the same reading as of a live process, without what only a live kernel can tell
 //! (descriptors, children, file locks).
 
-use crate::opened::{Located, locate};
 use crate::{LookError, Options, facts, natives, reaching};
+use cpython::locate::{Located, locate};
 use cpython::read::{KernelThread, Wanted, read};
 use process::elf::{Module, modules};
 use process::{Core, PageCache};

@@ -1,25 +1,16 @@
 //! One process or core, opened: its memory, what is mapped, and the Python in it.
 
 use crate::{LookError, Options, facts};
+use cpython::locate::{Located, locate};
 use cpython::read::KernelThread;
-use cpython::runtime::{FindError, Runtime, Symbols};
-use process::elf::{Elf, ElfError, Module, modules};
+use cpython::runtime::{FindError, Runtime};
+use process::elf::{Module, modules};
 use process::{LiveMemory, Maps, Memory, PageCache, ProcError, ProcStatus, ReadError, Watch};
 use std::cell::RefCell;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// For so long after a process was opened a first look still counts as begun with that.
 const FRESH: Duration = Duration::from_millis(50);
-
-/// What the executables and libraries are asked for.
-const SYMBOLS: [&str; 4] = [
-    "_PyRuntime",
-    "Py_Version",
-    "_Py_HashSecret",
-    "pypy_main_startup",
-];
-const SECTIONS: [&str; 1] = [".PyRuntime"];
 
 /// A live process, opened.
 #[derive(Debug)]
@@ -133,102 +124,4 @@ fn find(
 fn is_forbidden(maps: &Maps, memory: &dyn Memory) -> bool {
     let first = maps.iter().find(|map| map.perms.read);
     first.is_some_and(|map| memory.read(map.start, &mut [0]) == Err(ReadError::Denied))
-}
-
-/// What was found among the modules of a process or core.
-pub(crate) enum Located {
-    Python(Box<Runtime>),
-    PyPy,
-    Nothing(FindError),
-}
-
-/// Finds the Python among modules, which `open` opens.
-pub(crate) fn locate<'m>(
-    all: &mut [Module],
-    executable: Option<&Path>,
-    memory: &dyn Memory,
-    open: &dyn Fn(&Module) -> Result<Elf<'m>, ElfError>,
-) -> Located {
-    let is_executable = |module: &Module| Some(module.path.as_path()) == executable;
-    all.sort_by_key(|module| match file_name(&module.path) {
-        name if name.starts_with("libpython") => 0,
-        name if name.starts_with("python") => 1,
-        _ if is_executable(module) => 2,
-        _ => 3,
-    });
-    // Last of all the executable once more and in full: a program that has Python linked in and does not say so.
-    let again = all.iter().filter(|module| is_executable(module));
-    let modules = all.iter().map(|module| (module, is_likely(module)));
-    let modules = modules.chain(again.map(|module| (module, true)));
-    let mut outcome = FindError::NotPython;
-    for (module, in_full) in modules {
-        let symbols = symbols(module, open(module).ok(), in_full);
-        if symbols.pypy {
-            return Located::PyPy;
-        }
-        match Runtime::find(memory, &symbols.found) {
-            Ok(runtime) => return Located::Python(Box::new(runtime)),
-            // What another module told is more than that.
-            Err(FindError::NotPython) => (),
-            Err(error) => outcome = error,
-        }
-    }
-    Located::Nothing(outcome)
-}
-
-/// What one module tells.
-struct Told {
-    found: Symbols,
-    pypy: bool,
-}
-
-/// Whether a module has Python in it by its name.
-fn is_likely(module: &Module) -> bool {
-    let name = file_name(&module.path);
-    name.contains("python") || name.contains("pypy")
-}
-
-/// What a module tells; `in_full` looks through its static symbol table too, which takes its time, where the others
-/// do not tell.
-fn symbols(module: &Module, elf: Option<Elf<'_>>, in_full: bool) -> Told {
-    let found = elf.map(|elf| {
-        let quick = elf.find_quick(&SYMBOLS, &SECTIONS);
-        let runtime = quick.symbols.first().copied().flatten();
-        let section = quick.sections.first().copied().flatten();
-        if in_full && runtime.or(section).is_none() {
-            elf.find(&SYMBOLS, &SECTIONS)
-        } else {
-            quick
-        }
-    });
-    let found = found.unwrap_or_default();
-    let symbol = |index: usize| {
-        found
-            .symbols
-            .get(index)
-            .copied()
-            .flatten()
-            .map(|s| s.address)
-    };
-    Told {
-        found: Symbols {
-            runtime: symbol(0),
-            runtime_section: found
-                .sections
-                .first()
-                .copied()
-                .flatten()
-                .map(|s| (s.address, s.size)),
-            py_version: symbol(1),
-            hash_secret: symbol(2),
-            hints: vec![module.path.to_string_lossy().into_owned()],
-        },
-        pypy: symbol(3).is_some(),
-    }
-}
-
-fn file_name(path: &Path) -> &str {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default()
 }

@@ -176,6 +176,17 @@ pub struct Registers {
     words: [u64; REGISTERS_MAX],
 }
 
+/// What a stop makes of a system call (include/linux/errno.h).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// The thread makes the same call again when it is let go (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND).
+    BegunAgain,
+    /// The kernel goes on with it, with what is left of its time (ERESTART_RESTARTBLOCK).
+    GoesOn,
+    /// Its caller gets EINTR, of any stop (epoll_wait and its like).
+    Ended,
+}
+
 /// What the kernel says inside of itself when a signal or a stop interrupts a call: it will be begun
 /// again (ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK), or the caller gets
 /// EINTR (epoll_wait, msgrcv, semop and some more).
@@ -190,6 +201,39 @@ impl Registers {
         let mut all = [0; REGISTERS_MAX];
         all.iter_mut().zip(words).for_each(|(to, &from)| *to = from);
         Registers { arch, words: all }
+    }
+
+    /// The words of its NT_PRSTATUS register set.
+    pub(crate) fn words(&self) -> &[u64] {
+        self.words.get(..self.arch.registers).unwrap_or(&[])
+    }
+
+    /// What a stop has made of the system call that the thread is in; `None`: it is in none, or that one was over.
+    pub fn interruption(&self) -> Option<Interruption> {
+        if self.word(self.arch.call_number).cast_signed() < 0 {
+            return None;
+        }
+        match self.word(self.arch.call_result).cast_signed() {
+            -514..=-512 => Some(Interruption::BegunAgain),
+            -516 => Some(Interruption::GoesOn),
+            -4 => Some(Interruption::Ended),
+            _ => None,
+        }
+    }
+
+    /// The same registers with the interrupted system call over, and EINTR as what came of it.
+    #[must_use]
+    pub(crate) fn with_call_ended(mut self) -> Registers {
+        const NO_CALL: u64 = u64::MAX;
+        const EINTR: i64 = 4;
+        let (number, result) = (self.arch.call_number, self.arch.call_result);
+        if let Some(word) = self.words.get_mut(number) {
+            *word = NO_CALL;
+        }
+        if let Some(word) = self.words.get_mut(result) {
+            *word = (-EINTR).cast_unsigned();
+        }
+        self
     }
 
     fn word(&self, index: usize) -> u64 {

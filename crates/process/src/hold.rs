@@ -40,7 +40,7 @@ const THREADS_MAX: usize = 1 << 16;
 /// `PTRACE_EVENT_STOP`, in the second byte of a stop's status.
 const EVENT_STOP: i32 = 128;
 /// `CLOCK` of PTRACE_GETREGSET for the general registers.
-const NT_PRSTATUS: usize = 1;
+pub(crate) const NT_PRSTATUS: usize = 1;
 
 /// Why a process could not be held.
 #[derive(Debug, thiserror::Error)]
@@ -480,7 +480,7 @@ fn interrupt(tid: libc::pid_t) {
     let _ = request(libc::PTRACE_INTERRUPT, tid, 0, 0);
 }
 
-fn registers(tid: libc::pid_t) -> Option<Registers> {
+pub(crate) fn registers(tid: libc::pid_t) -> Option<Registers> {
     let arch = Arch::host()?;
     let mut words = [0_u64; REGISTERS_MAX];
     let mut vector = libc::iovec {

@@ -5,7 +5,7 @@
 //!   things is one system call.
 //! - What is mapped ([`maps`]), and where its symbols and sections are ([`elf`], with a cache on disk,
 //!   [`store`]).
-//! - Holding it still ([`hold`]), with each thread's registers ([`arch`]).
+//! - Holding it still ([`hold`]), with each thread's registers ([`arch`]); changing it meanwhile ([`change`]).
 //! - Which threads did not run meanwhile, so that they need not be held ([`watch`]).
 //! - Threads ([`threads`]), what their system calls wait for ([`syscalls`]), descriptors and who has
 //!   their other ends ([`fds`]), file locks ([`locks`]), children and PID namespaces ([`children`]).
@@ -14,8 +14,10 @@
 //! - The target decides nothing here: every length, count and depth that comes from it, from a file
 //!   or from the kernel's text is bounded, what makes no sense is left out or is an error value, and
 //!   nothing panics.
-//! - The target is never written to, no signal is sent to it, and none of its files is opened where
-//!   that could be noticed (a FIFO, a device, a terminal). Held threads are let go whatever happens.
+//! - Who looks writes nothing: what changes a target, its memory or a thread's registers, is in [`change`] alone, needs
+//!   a [`Hold`], and is called by those who enter a target on purpose (crate `attach`). No signal is sent to a target,
+//!   and none of its files is opened where that could be noticed (a FIFO, a device, a terminal). Held threads are let
+//!   go whatever happens.
 //! - A PID or thread id is in unknot's own PID namespace unless its name says otherwise.
 //! - All `unsafe` of the workspace's core is here, each with its reason.
 //!
@@ -26,6 +28,7 @@
 pub mod arch;
 pub mod births;
 pub mod cache;
+pub mod change;
 pub mod children;
 pub mod core;
 pub mod elf;
@@ -53,6 +56,7 @@ pub mod watch;
 
 pub use self::core::{Core, CoreError, CoreThread};
 pub use cache::PageCache;
+pub use change::{Argument, ChangeError, Errand, Patch};
 pub use hold::{HeldThread, Hold, HoldError};
 pub use live::LiveMemory;
 pub use maps::{Mapping, Maps, Perms};

@@ -19,6 +19,10 @@ foreign! {
         gc: () = "gc",
         /// Signals to handle, per interpreter from 3.9; embedded.
         signals: () = "signals.handlers",
+        /// The ring of calls that only the main thread runs: 3.8, and from 3.12 on; embedded.
+        pending: () = "ceval.pending_mainthread" | "ceval.pending",
+        /// 3.8: whether the evaluation loop has anything else to do.
+        eval_breaker: i32 = "ceval.eval_breaker._value" | "ceval.eval_breaker",
     }
     /// `PyInterpreterState`.
     Interpreter / interpreter = "PyInterpreterState" | "_is" {
@@ -35,6 +39,38 @@ foreign! {
         gc: () = "gc",
         code_object_generation: u64 = "_code_object_generation",
         asyncio_tasks_head: () = "asyncio_tasks_head",
+        /// The ring of calls that any thread of it runs (up to 3.11: the main thread); embedded.
+        pending: () = "ceval.pending",
+        /// 3.9–3.12: whether the evaluation loop has anything else to do.
+        eval_breaker: i32 = "ceval.eval_breaker._value" | "ceval.eval_breaker",
+        /// From 3.14: 0 where remote debugging was switched off.
+        remote_debug: i32 = "config.remote_debug",
+    }
+    /// `struct _pending_calls` (pycore_ceval_state.h, pycore_interp.h, pycore_pystate.h).
+    PendingCalls / pending_calls = "_pending_calls" {
+        /// Up to 3.12: a lock of its own; null while there is none.
+        lock: Address = "lock",
+        /// From 3.13.
+        mutex: u8 = "mutex._bits" | "mutex.v" | "mutex",
+        /// Up to 3.12 a flag, from 3.13 the number of calls.
+        calls_to_do: i32 = "calls_to_do._value" | "calls_to_do" | "npending",
+        /// From 3.13: most calls at a time.
+        max: i32 = "max",
+        calls: () = "calls",
+        first: i32 = "first",
+        /// Where the next call is put.
+        last: i32 = "last" | "next",
+    }
+    /// `struct _pending_call` (3.12+; without a name before: a function and its argument).
+    PendingCall / pending_call = "_pending_call" {
+        func: Address = "func",
+        arg: Address = "arg",
+        flags: i32 = "flags",
+    }
+    /// `_PyRemoteDebuggerSupport` (3.14+, PEP 768).
+    RemoteDebugger / remote_debugger = "_PyRemoteDebuggerSupport" {
+        debugger_pending_call: i32 = "debugger_pending_call",
+        debugger_script_path: () = "debugger_script_path",
     }
     /// `struct _gil_runtime_state` (pycore_gil.h).
     Gil / gil = "_gil_runtime_state" {
@@ -80,6 +116,10 @@ foreign! {
         /// 3.13t+: the critical section that the thread is in.
         critical_section: u64 = "critical_section",
         gc: () = "gc",
+        /// From 3.13: what else the thread has to do, a bit each.
+        eval_breaker: u64 = "eval_breaker",
+        /// From 3.14.
+        remote_debugger_support: () = "remote_debugger_support",
     }
     /// `_PyThreadStateImpl` (3.13+), of which `base` is the thread state.
     ThreadStateImpl / thread_state_impl = "_PyThreadStateImpl" {

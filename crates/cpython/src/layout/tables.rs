@@ -6,11 +6,14 @@ use super::table::Table;
 use super::{ABSENT as X, Version};
 
 pub(super) static COLUMNS: &[(&str, &[&str])] = &[
-    ("Runtime", &["interpreters_head", "interpreters_main", "tstate_current", "gil", "main_thread", "finalizing", "gc", "signals"]),
-    ("Interpreter", &["next", "id", "threads_head", "threads_main", "gil", "modules", "sysdict", "builtins", "importlib", "gc", "code_object_generation", "asyncio_tasks_head"]),
+    ("Runtime", &["interpreters_head", "interpreters_main", "tstate_current", "gil", "main_thread", "finalizing", "gc", "signals", "pending", "eval_breaker"]),
+    ("Interpreter", &["next", "id", "threads_head", "threads_main", "gil", "modules", "sysdict", "builtins", "importlib", "gc", "code_object_generation", "asyncio_tasks_head", "pending", "eval_breaker", "remote_debug"]),
+    ("PendingCalls", &["lock", "mutex", "calls_to_do", "max", "calls", "first", "last"]),
+    ("PendingCall", &["func", "arg", "flags"]),
+    ("RemoteDebugger", &["debugger_pending_call", "debugger_script_path"]),
     ("Gil", &["locked", "last_holder", "switch_number", "interval", "mutex", "cond", "enabled"]),
     ("GcState", &["collecting"]),
-    ("ThreadState", &["prev", "next", "interp", "thread_id", "native_thread_id", "frame", "cframe", "current_frame", "base_frame", "datastack_chunk", "datastack_top", "status", "state", "exc_info", "dict", "current_exception", "context_ver", "critical_section", "gc"]),
+    ("ThreadState", &["prev", "next", "interp", "thread_id", "native_thread_id", "frame", "cframe", "current_frame", "base_frame", "datastack_chunk", "datastack_top", "status", "state", "exc_info", "dict", "current_exception", "context_ver", "critical_section", "gc", "eval_breaker", "remote_debugger_support"]),
     ("ThreadStateImpl", &["base", "asyncio_running_loop", "asyncio_running_task", "asyncio_tasks_head"]),
     ("CFrame", &["current_frame"]),
     ("ExcInfo", &["exc_value", "previous_item"]),
@@ -91,11 +94,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 8, 18),
         source: "its own",
         rows: &[
-            &[1464, 32, 40, 1368, 1152, 72, 16, 344, X], // Runtime
-            &[2720, 0, 16, 8, X, X, 56, 72, 80, 88, X, X, X], // Interpreter
+            &[1464, 32, 40, 1368, 1152, 72, 16, 344, X, 600, 592], // Runtime
+            &[2720, 0, 16, 8, X, X, 56, 72, 80, 88, X, X, X, X, X, X], // Interpreter
+            &[544, 8, X, 16, X, 24, 536, 540], // PendingCalls
+            &[], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
+            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, X, 144, 152, 96, 248, X, X, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[], // CFrame
             &[32, 8, 24], // ExcInfo
@@ -175,11 +181,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 9, 18),
         source: "its own",
         rows: &[
-            &[656, 32, 40, 568, 352, 72, 16, X, X], // Runtime
-            &[5656, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
+            &[656, 32, 40, 568, 352, 72, 16, X, X, X, X], // Runtime
+            &[5656, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X, 80, 72, X], // Interpreter
+            &[536, 0, X, 8, X, 16, 528, 532], // PendingCalls
+            &[], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
+            &[264, 0, 8, 16, 176, X, 24, X, X, X, X, X, X, X, 144, 152, 96, 248, X, X, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[], // CFrame
             &[32, 8, 24], // ExcInfo
@@ -259,11 +268,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 10, 13),
         source: "its own",
         rows: &[
-            &[672, 32, 40, 568, 352, 72, 16, X, X], // Runtime
-            &[113528, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X], // Interpreter
+            &[672, 32, 40, 568, 352, 72, 16, X, X, X, X], // Runtime
+            &[113528, 0, 24, 8, X, X, 856, 872, 880, 888, 616, X, X, 80, 68, X], // Interpreter
+            &[536, 0, X, 8, X, 16, 528, 532], // PendingCalls
+            &[], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[280, 0, 8, 16, 176, X, 24, 48, X, X, X, X, X, X, 144, 152, 96, 248, X, X], // ThreadState
+            &[280, 0, 8, 16, 176, X, 24, 48, X, X, X, X, X, X, 144, 152, 96, 248, X, X, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[16, X], // CFrame
             &[32, 8, 24], // ExcInfo
@@ -343,11 +355,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 11, 2),
         source: "debug files",
         rows: &[
-            &[166688, 40, 48, 576, 360, 80, 24, X, X], // Runtime
-            &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
+            &[166688, 40, 48, 576, 360, 80, 24, X, X, X, X], // Runtime
+            &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X, X, X, X], // Interpreter
+            &[], // PendingCalls
+            &[], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[], // GcState
-            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, 304, X, X, 120, 128, 104, 232, X, X], // ThreadState
+            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, 304, X, X, 120, 128, 104, 232, X, X, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[24, 8], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -427,11 +442,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 11, 7),
         source: "its own",
         rows: &[
-            &[166688, 40, 48, 576, 360, 80, 24, X, X], // Runtime
-            &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X], // Interpreter
+            &[166688, 40, 48, 576, 360, 80, 24, X, X, X, X], // Runtime
+            &[107752, 0, 48, 16, X, X, 888, 904, 912, 920, 648, X, X, 112, 100, X], // Interpreter
+            &[536, 0, X, 8, X, 16, 528, 532], // PendingCalls
+            &[], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, 304, X, X, 120, 128, 104, 232, X, X], // ThreadState
+            &[360, 0, 8, 16, 152, 160, X, 56, X, X, 296, 304, X, X, 120, 128, 104, 232, X, X, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[24, 8], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -511,11 +529,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 12, 1),
         source: "its own",
         rows: &[
-            &[459944, 40, 48, X, X, 64, 24, X, 464], // Runtime
-            &[383552, 0, 8, 72, X, 384, 944, 352, 360, 960, 112, X, X], // Interpreter
+            &[459944, 40, 48, X, X, 64, 24, X, 464, 2016, X], // Runtime
+            &[383552, 0, 8, 72, X, 384, 944, 352, 360, 960, 112, X, X, 400, 368, X], // Interpreter
+            &[544, 8, X, 16, X, 24, 536, 540], // PendingCalls
+            &[16, 0, 8, X], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[288, 0, 8, 16, 136, 144, X, 56, X, X, 232, 240, 24, X, 104, 112, 96, 216, X, X], // ThreadState
+            &[288, 0, 8, 16, 136, 144, X, 56, X, X, 232, 240, 24, X, 104, 112, 96, 216, X, X, X, X], // ThreadState
             &[], // ThreadStateImpl
             &[16, 0], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -595,11 +616,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 13, 0),
         source: "its own",
         rows: &[
-            &[283320, 632, 640, X, X, 656, 608, X, 1080], // Runtime
-            &[194968, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
+            &[283320, 632, 640, X, X, 656, 608, X, 1080, 2640, X], // Runtime
+            &[194968, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X, 32, X, X], // Interpreter
+            &[7232, X, 8, 12, 16, 24, 7224, 7228], // PendingCalls
+            &[24, 0, 8, 16], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[240, 200], // GcState
-            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X, 24, X], // ThreadState
             &[336, 0, 304, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -679,11 +703,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 13, 5),
         source: "debug files",
         rows: &[
-            &[283376, 632, 640, X, X, 656, 608, X, 1080], // Runtime
-            &[194976, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
+            &[283376, 632, 640, X, X, 656, 608, X, 1080, X, X], // Runtime
+            &[194976, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X, X, X, X], // Interpreter
+            &[], // PendingCalls
+            &[], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[], // GcState
-            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[304, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X, X, X], // ThreadState
             &[336, 0, 304, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -763,11 +790,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 13, 18),
         source: "debug files",
         rows: &[
-            &[283408, 632, 640, X, X, 656, 608, X, 1080], // Runtime
-            &[194984, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X], // Interpreter
+            &[283408, 632, 640, X, X, 656, 608, X, 1080, X, X], // Runtime
+            &[194984, 7264, 7272, 7344, 7352, 16, 7656, 7640, 7648, 7672, 7400, X, X, X, X, X], // Interpreter
+            &[], // PendingCalls
+            &[], // PendingCall
+            &[], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[], // GcState
-            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X, X, X], // ThreadState
             &[344, 0, 312, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -847,11 +877,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 13, 15).free_threaded(),
         source: "its own",
         rows: &[
-            &[328384, 632, 640, X, X, 656, 608, X, 1080], // Runtime
-            &[215616, 7264, 7272, 7344, 7352, 16, 7664, 7648, 7656, 7680, 7400, X, X], // Interpreter
+            &[328384, 632, 640, X, X, 656, 608, X, 1080, 2664, X], // Runtime
+            &[215616, 7264, 7272, 7344, 7352, 16, 7664, 7648, 7656, 7680, 7400, X, X, 32, X, X], // Interpreter
+            &[7232, X, 8, 12, 16, 24, 7224, 7228], // PendingCalls
+            &[24, 0, 8, 16], // PendingCall
+            &[], // RemoteDebugger
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
             &[248, 200], // GcState
-            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X], // ThreadState
+            &[312, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 40, 120, 128, 112, 216, 176, X, 24, X], // ThreadState
             &[17824, 0, 312, X, X], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -931,11 +964,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 14, 10),
         source: "Debian's debug package",
         rows: &[
-            &[316616, 808, 816, X, X, 832, 784, X, 1256], // Runtime
-            &[225864, 7272, 7280, 7344, 7360, 16, 7688, 7672, 7680, 7704, 7408, 7992, 10880], // Interpreter
+            &[316616, 808, 816, X, X, 832, 784, X, 1256, 2848, X], // Runtime
+            &[225864, 7272, 7280, 7344, 7360, 16, 7688, 7672, 7680, 7704, 7408, 7992, 10880, 32, X, 8076], // Interpreter
+            &[7232, X, 8, 12, 16, 24, 7224, 7228], // PendingCalls
+            &[24, 0, 8, 16], // PendingCall
+            &[516, 0, 4], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[264, 192], // GcState
-            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
+            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 44, 120, 128, 112, 216, 176, X, 24, 304], // ThreadState
             &[936, 0, 864, 872, 880], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -1015,11 +1051,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 14, 10).free_threaded(),
         source: "its headers",
         rows: &[
-            &[365624, 808, 816, X, X, 832, 784, X, 1256], // Runtime
-            &[249976, 7272, 7280, 7344, 7360, 16, 7712, 7696, 7704, 7728, 7408, 8024, 17304], // Interpreter
+            &[365624, 808, 816, X, X, 832, 784, X, 1256, 2848, X], // Runtime
+            &[249976, 7272, 7280, 7344, 7360, 16, 7712, 7696, 7704, 7728, 7408, 8024, 17304, 32, X, 8108], // Interpreter
+            &[7232, X, 8, 12, 16, 24, 7224, 7228], // PendingCalls
+            &[24, 0, 8, 16], // PendingCall
+            &[516, 0, 4], // RemoteDebugger
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
             &[288, 192], // GcState
-            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 44, 120, 128, 112, 216, 176, X], // ThreadState
+            &[832, 0, 8, 16, 152, 160, X, X, 72, X, 232, 240, 32, 44, 120, 128, 112, 216, 176, X, 24, 304], // ThreadState
             &[19216, 0, 864, 872, 880], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -1099,11 +1138,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 15, 2),
         source: "Debian's debug package",
         rows: &[
-            &[346568, 936, 944, X, X, 960, 912, X, 1384], // Runtime
-            &[226240, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7944, 10856], // Interpreter
+            &[346568, 936, 944, X, X, 960, 912, X, 1384, 2976, X], // Runtime
+            &[226240, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7944, 10856, 32, X, 8028], // Interpreter
+            &[7232, X, 8, 12, 16, 24, 7224, 7228], // PendingCalls
+            &[24, 0, 8, 16], // PendingCall
+            &[516, 0, 4], // RemoteDebugger
             &[208, 16, 8, 24, 0, 80, 32, X], // Gil
             &[176, 112], // GcState
-            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 264, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
+            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 264, 32, 48, 144, 152, 136, 240, 200, X, 24, 344], // ThreadState
             &[1104, 0, 1024, 1032, 1048], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo
@@ -1183,11 +1225,14 @@ pub(super) static TABLES: &[Table] = &[
         version: Version::new(3, 15, 2).free_threaded(),
         source: "its headers",
         rows: &[
-            &[409296, 936, 944, X, X, 960, 912, X, 1384], // Runtime
-            &[250328, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7952, 17256], // Interpreter
+            &[409296, 936, 944, X, X, 960, 912, X, 1384, 2976, X], // Runtime
+            &[250328, 7264, 7272, 7336, 7352, 16, 7592, 7576, 7584, 7608, 7400, 7952, 17256, 32, X, 8036], // Interpreter
+            &[7232, X, 8, 12, 16, 24, 7224, 7228], // PendingCalls
+            &[24, 0, 8, 16], // PendingCall
+            &[516, 0, 4], // RemoteDebugger
             &[216, 24, 16, 32, 8, 88, 40, 0], // Gil
             &[176, 112], // GcState
-            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 264, 32, 48, 144, 152, 136, 240, 200, X], // ThreadState
+            &[888, 0, 8, 16, 176, 184, X, X, 72, 80, 256, 264, 32, 48, 144, 152, 136, 240, 200, X, 24, 344], // ThreadState
             &[19408, 0, 1024, 1032, 1048], // ThreadStateImpl
             &[], // CFrame
             &[16, 0, 8], // ExcInfo

@@ -20,6 +20,7 @@ mod insight;
 mod inspect;
 mod locks;
 mod names;
+mod native;
 mod nearby;
 mod objects;
 mod origin;
@@ -35,6 +36,7 @@ mod waits;
 pub use functions::namespaces_of_program;
 pub use gone::{Lonely, who_is_gone};
 pub use insight::Understood;
+pub use native::{AfterInterruption, NativeCall, native_call};
 pub use origin::Origins;
 
 use crate::frame::RawFrame;

@@ -24,6 +24,9 @@ use std::path::{Path, PathBuf};
 /// Most names asked for in one call.
 const NAMES_MAX: usize = 256;
 
+/// Mappings end on multiples of this on every machine that matters here.
+const PAGE: u64 = 4096;
+
 /// Why a mapped file could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ElfError {
@@ -219,6 +222,18 @@ impl Elf<'_> {
     /// The linker's fingerprint of the file (NT_GNU_BUILD_ID), where it has one.
     pub fn build_id(&self) -> Option<&[u8]> {
         self.build_id.as_deref()
+    }
+
+    /// What is mapped behind the end of the module's data and belongs to nothing: the rest of the last page that can be
+    /// written, which the kernel fills with zeroes. Where it begins, and its bytes.
+    pub fn slack(&self) -> Option<(Address, u64)> {
+        const WRITABLE: u32 = 2;
+        let data = self.headers.segments_of(image::PT_LOAD);
+        let data = data.filter(|segment| segment.flags & WRITABLE != 0);
+        let end = data.filter_map(|segment| segment.address.checked_add(segment.memory_size));
+        let end = end.max()?;
+        let bytes = end.checked_next_multiple_of(PAGE)?.checked_sub(end)?;
+        Some((Address(end.wrapping_add(self.bias)), bytes))
     }
 
     /// A name for the file's content, fit for a file name: its build-id, or else device, inode,

@@ -353,7 +353,20 @@ const LIST_NODE: Group = group!(
     [at!(list_node.next), at!(list_node.prev)]
 );
 
-// What follows in 3.14 and 3.15 is for debuggers that enter the process.
+const DEBUGGER_SUPPORT: Group = group!(
+    debugger_support,
+    Size::Unsaid,
+    LARGE,
+    [
+        at!(thread_state.eval_breaker),
+        at!(thread_state.remote_debugger_support),
+        at!(interpreter.remote_debug),
+        at!(remote_debugger.debugger_pending_call),
+        at!(remote_debugger.debugger_script_path),
+        Skip, // debugger_script_path_size
+    ]
+);
+
 const FORM_3_13: &[Group] = &[
     RUNTIME,
     INTERPRETER_3_13,
@@ -390,6 +403,7 @@ const FORM_3_14: &[Group] = &[
     GC_3_13,
     GENERATOR,
     LIST_NODE,
+    DEBUGGER_SUPPORT,
 ];
 const FORM_3_15: &[Group] = &[
     RUNTIME,
@@ -412,6 +426,7 @@ const FORM_3_15: &[Group] = &[
     GC_3_15,
     GENERATOR,
     LIST_NODE,
+    DEBUGGER_SUPPORT,
 ];
 
 /// The words of a version's debug offsets after the head, in their order.
