@@ -16,6 +16,7 @@
 
 mod explain;
 mod member;
+mod natives;
 mod places;
 mod python;
 mod recorder;
@@ -57,6 +58,8 @@ pub struct Options {
     pub grain: Grain,
     /// For how long one thread may be stopped at most; zero: never.
     pub pause_max: Duration,
+    /// Whether native frames are recorded too: then each thread that runs is stopped for each of its samples.
+    pub native: bool,
 }
 
 impl Default for Options {
@@ -68,6 +71,7 @@ impl Default for Options {
             children: false,
             grain: Grain::Line,
             pause_max: Duration::from_millis(1),
+            native: false,
         }
     }
 }

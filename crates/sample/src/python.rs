@@ -3,9 +3,10 @@
 use crate::Options;
 use crate::explain::Explainer;
 use crate::member::{Counts, Fate, Tick};
+use crate::natives::Natives;
 use crate::places::Places;
 use crate::tasks::Tasks;
-use crate::thread::Thread;
+use crate::thread::{Thread, kernel_ids};
 use cpython::runtime::Runtime;
 use cpython::sweep::{InterpreterNow, Outcome, Sweeper, SweptThread};
 use cpython::threads::{kernel_id, thread_names};
@@ -30,21 +31,28 @@ const AGAIN_MAX: usize = 2;
 /// With shorter intervals the kernel is asked about each thread only so often.
 const ASK_EVERY: Duration = Duration::from_micros(900);
 /// How long a thread may take until it stands still, which it does when it gets a CPU; it is not held before that.
-const STOP_LIMIT: Duration = Duration::from_millis(50);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_millis(50);
 /// A thread whose name is not known.
 const UNNAMED: &str = "?";
 /// What stands for the collector at work, and for a wait for the GIL.
 const GC_TEXT: &str = "garbage collection";
 const GIL_TEXT: &str = "waits for the GIL";
 
+/// Whether the kernel is asked about each thread in each sweep.
+fn asks_always(options: &Options) -> bool {
+    options.interval >= ASK_EVERY || options.native
+}
+
 /// The interpreter in a process, and what is known of its threads.
 #[derive(Debug)]
 pub(crate) struct Python {
     pub opened: Opened,
-    sweeper: Sweeper,
+    pub sweeper: Sweeper,
     /// One for each of the sweeper's.
-    threads: Vec<Thread>,
-    places: Places,
+    pub threads: Vec<Thread>,
+    pub places: Places,
+    /// Once native frames were asked for.
+    pub natives: Option<Natives>,
     explainer: Explainer,
     tasks: Tasks,
     /// Stacks that the program is known to have had.
@@ -52,16 +60,6 @@ pub(crate) struct Python {
     renewed: Instant,
     gc_frame: Option<FrameId>,
     gil_frame: Option<FrameId>,
-}
-
-/// The threads of a process: how it numbers them itself, and unknot's number.
-fn kernel_ids(pid: u32) -> HashMap<u32, u32> {
-    let inside = process::ProcStatus::read(pid).is_ok_and(|status| status.ns_pids.len() > 1);
-    if inside {
-        return process::children::threads_inside(pid).unwrap_or_default();
-    }
-    let ids = process::proc::thread_ids(pid).unwrap_or_default();
-    ids.into_iter().map(|id| (id, id)).collect()
 }
 
 impl Python {
@@ -73,6 +71,7 @@ impl Python {
             sweeper,
             threads: Vec::new(),
             places: Places::default(),
+            natives: None,
             explainer,
             tasks: Tasks::default(),
             known: FxHashSet::default(),
@@ -105,7 +104,10 @@ impl Python {
         let Python {
             opened, sweeper, ..
         } = self;
-        if sweeper.copy(opened.memory.memory(), &due).is_err() {
+        let threads = &self.threads;
+        let held = |index: &&usize| threads.get(**index).is_some_and(|t| t.is_held_for(options));
+        let now: Vec<usize> = due.iter().filter(|index| !held(index)).copied().collect();
+        if sweeper.copy(opened.memory.memory(), &now).is_err() {
             return Fate::Ended;
         }
         let now: Vec<InterpreterNow> = sweeper.now().collect();
@@ -116,7 +118,11 @@ impl Python {
             if !swept.is_some_and(SweptThread::has_begun) {
                 continue;
             }
-            let fine = !read || self.settle(index, options, builder, counts);
+            let fine = match (read, options.native) {
+                (false, _) => true,
+                (true, false) => self.settle(index, options, builder, counts),
+                (true, true) => self.settle_native(index, options, builder, counts),
+            };
             if fine {
                 self.add(index, tick, &now, options, builder);
             } else {
@@ -131,7 +137,7 @@ impl Python {
     /// only so often, and all are read.
     fn ask(&mut self, tick: Tick, options: &Options) -> Vec<usize> {
         let sweeper = &mut self.sweeper;
-        let always = options.interval >= ASK_EVERY;
+        let always = asks_always(options);
         let every_ns = u64::try_from(ASK_EVERY.as_nanos()).unwrap_or(0);
         let mut due = Vec::with_capacity(self.threads.len());
         for (index, thread) in self.threads.iter_mut().enumerate() {
@@ -272,7 +278,7 @@ impl Python {
 
     /// Takes over what was copied of a thread's stack; reads it again where it cannot be believed, and at the last
     /// stops the thread for that. `false`: its stack is not known.
-    fn settle(
+    pub fn settle(
         &mut self,
         index: usize,
         options: &Options,
@@ -310,13 +316,13 @@ impl Python {
         at_rest
     }
 
-    fn copy_one(&mut self, index: usize) -> Result<(), ReadError> {
+    pub fn copy_one(&mut self, index: usize) -> Result<(), ReadError> {
         let memory = self.opened.memory.memory();
         self.sweeper.expect_calm(index, false);
         self.sweeper.copy(memory, &[index])
     }
 
-    fn resolve(&mut self, index: usize, options: &Options, builder: &mut Builder) -> Outcome {
+    pub fn resolve(&mut self, index: usize, options: &Options, builder: &mut Builder) -> Outcome {
         let Ok(runtime) = &self.opened.runtime else {
             return Outcome::Unreadable;
         };
@@ -338,8 +344,7 @@ impl Python {
                 options.grain,
                 builder,
             );
-            thread.read_at_rest =
-                options.interval >= ASK_EVERY && !thread.on_cpu() && thread.still_asleep();
+            thread.read_at_rest = asks_always(options) && !thread.on_cpu() && thread.still_asleep();
         }
         outcome
     }

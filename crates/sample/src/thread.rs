@@ -3,10 +3,12 @@
 use cpython::sweep::{CodeTable, SweptThread};
 use process::gauge::{Gauge, Ran};
 use profile::{Builder, FrameId, StackId, State, StringId, TotalId, Track, TrackId};
+use std::collections::HashMap;
 
-use crate::Grain;
+use crate::natives::NativeStack;
 use crate::places::Places;
 use crate::tasks::{Ground, Tasks};
+use crate::{Grain, Options};
 
 /// So often a thread's name is looked for in quick succession: those of other origin than `threading` have none.
 const SEEK_MAX: u32 = 20;
@@ -46,12 +48,24 @@ pub(crate) struct Thread {
     pub idle: bool,
     /// Whether it was read since it came to rest.
     pub read_at_rest: bool,
+    /// Its stack with native frames.
+    pub native: NativeStack,
     /// The task whose step it runs.
-    ground: Option<Ground>,
+    pub ground: Option<Ground>,
     /// The stack of each of its entries, cut ones as their caller.
     stacks: Vec<Option<StackId>>,
     /// The total of the last sample, and what it was of.
     last: Option<(Last, TotalId)>,
+}
+
+/// The threads of a process: how it numbers them itself, and unknot's number.
+pub(crate) fn kernel_ids(pid: u32) -> HashMap<u32, u32> {
+    let inside = process::ProcStatus::read(pid).is_ok_and(|status| status.ns_pids.len() > 1);
+    if inside {
+        return process::children::threads_inside(pid).unwrap_or_default();
+    }
+    let ids = process::proc::thread_ids(pid).unwrap_or_default();
+    ids.into_iter().map(|id| (id, id)).collect()
 }
 
 impl Thread {
@@ -71,6 +85,7 @@ impl Thread {
             wait: None,
             idle: false,
             read_at_rest: false,
+            native: NativeStack::default(),
             ground: None,
             stacks: Vec::new(),
             last: None,
@@ -132,6 +147,11 @@ impl Thread {
         matches!(self.letter, 'R' | '?')
     }
 
+    /// Whether it is stopped whenever it is read.
+    pub fn is_held_for(&self, options: &Options) -> bool {
+        options.native && !options.pause_max.is_zero() && self.tid != 0 && !self.is_asleep()
+    }
+
     /// Brings its stack up to date with what a sweep has read.
     pub fn follow(
         &mut self,
@@ -180,7 +200,7 @@ impl Thread {
         tasks: &mut Tasks,
         builder: &mut Builder,
     ) -> TotalId {
-        let stack = self.stack();
+        let stack = self.native.stack.or_else(|| self.stack());
         let now = Last {
             label: self.ground.map(|ground| ground.label),
             stack,

@@ -24,6 +24,7 @@ Examples:
   unknot record -d 10 -o profile.svg 4242         ten seconds of a running process
   unknot record -o page.html app.py               app.py from its start to its end
   unknot record --children -o p.html -- pytest    a command and its children
+  unknot record --native -o page.html 4242        with the frames of C, C++ and Rust code
   unknot record --mode cpu -r 1000 -o p.pb.gz 4242";
 
 /// How often a command's end, Ctrl-C and the progress line are looked after.
@@ -57,6 +58,9 @@ pub struct RecordArgs {
     /// Record child processes too, also those that are started meanwhile
     #[arg(long)]
     pub children: bool,
+    /// Record native frames too (C, C++, Rust); each sample of a thread that runs stops it for a copy of its stack
+    #[arg(long)]
+    pub native: bool,
     /// What frames are told apart by
     #[arg(long, value_name = "GRAIN", default_value = "line")]
     pub by: Grain,
@@ -412,6 +416,7 @@ fn options(args: &RecordArgs) -> Options {
             Grain::Line => sample::Grain::Line,
             Grain::Instruction => sample::Grain::Instruction,
         },
+        native: args.native,
         pause_max: if args.no_pause {
             Duration::ZERO
         } else {

@@ -206,3 +206,119 @@ fn without_pausing_only_sleepers_have_native_frames() {
     }
     assert!(target.is_alive());
 }
+
+/// The lines of a recording as collapsed stacks, and what was told of it.
+fn recorded(pid: u32, options: &[&str]) -> (Vec<String>, Value) {
+    let scratch = Scratch::new().expect("a directory");
+    let path = scratch.path().join("p.collapsed");
+    let (out, pid) = (path.to_string_lossy(), pid.to_string());
+    let first = ["record", "--native", "--json", "-r", "200", "-o", &out];
+    let run = unknot(&[&first[..], options, &[&pid]].concat());
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    (text.lines().map(str::to_owned).collect(), run.json())
+}
+
+/// Whether these stand in a line in this order.
+fn holds(line: &str, parts: &[&str]) -> bool {
+    let mut rest = line;
+    parts.iter().all(|part| match rest.find(part) {
+        Some(at) => {
+            rest = &rest[at + part.len()..];
+            true
+        }
+        None => false,
+    })
+}
+
+#[test]
+fn a_recording_has_native_frames() {
+    let scratch = Scratch::new().expect("a directory");
+    let library = library(&scratch, "-fomit-frame-pointer");
+    for interpreter in matrix() {
+        let mut target = target(interpreter, library.as_deref());
+        wait_at_rest(target.pid(), &[]);
+        let (lines, told) = recorded(target.pid(), &["-d", "0.5"]);
+        let all = || {
+            format!(
+                "{} {told}\n{}",
+                interpreter.path.display(),
+                lines.join("\n")
+            )
+        };
+        let any = |parts: &[&str]| lines.iter().any(|line| holds(line, parts));
+        assert!(
+            any(&[";_start (", "<module>", "outer", "inner", "libc"]),
+            "{}",
+            all()
+        );
+        assert!(
+            any(&["thread sorts", "libc", "sorts", "key", "inner", "libc"]),
+            "{}",
+            all()
+        );
+        let computes = any(&["thread computes", "libc", "computes (", "pbkdf2"])
+            || any(&["thread computes", "libc", "computes (", ".so"]);
+        assert!(computes, "{}", all());
+        if library.is_some() {
+            let once = ["through (", "through_c", "between", "called"];
+            let parts = [
+                &["thread calls_back", "libc"],
+                &once[..],
+                &once[..],
+                &["inner", "libc"],
+            ];
+            assert!(any(&parts.concat()), "{}", all());
+        }
+        let lost = lines.iter().filter(|line| line.contains("[unknown]"));
+        assert_eq!(lost.count(), 0, "{}", all());
+        assert!(target.is_alive(), "{:?}", target.output());
+    }
+}
+
+#[test]
+fn sleepers_are_not_stopped() {
+    const SLEEPS: &str = "
+import threading, time, testkit_ready
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+testkit_ready.ready()
+time.sleep(1000)
+";
+    let interpreter = matrix().into_iter().next_back().expect("an interpreter");
+    let mut target = Target::spawn(interpreter, Program::Source(SLEEPS), &[]).expect("it starts");
+    target.wait_ready(LIMIT).expect("it gets ready");
+    target.wait_blocked(LIMIT).expect("it falls asleep");
+    let (lines, told) = recorded(target.pid(), &["-d", "0.3", "--idle"]);
+    assert_eq!(told["stops"], 0, "{told}");
+    for part in ["thread MainThread", "thread Thread-1"] {
+        let line = lines.iter().find(|line| line.contains(part));
+        assert!(line.is_some_and(|line| line.contains("libc")), "{lines:#?}");
+    }
+}
+
+#[test]
+fn every_format_shows_native_frames() {
+    let interpreter = matrix().into_iter().next().expect("an interpreter");
+    let target = target(interpreter, None);
+    wait_at_rest(target.pid(), &[]);
+    let scratch = Scratch::new().expect("a directory");
+    let stored = scratch.path().join("p.unknot");
+    let (out, pid) = (stored.to_string_lossy(), target.pid().to_string());
+    let run = unknot(&["record", "--native", "-d", "0.3", "-o", &out, &pid]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    // A page has its data compressed.
+    for name in [
+        "p.svg",
+        "p.speedscope.json",
+        "p.collapsed",
+        "p.callgrind",
+        "p.firefox.json",
+        "p.trace.json",
+    ] {
+        let path = scratch.path().join(name);
+        let run = unknot(&["convert", &out, "-o", &path.to_string_lossy()]);
+        assert_eq!(run.code, 0, "{name}: {}", run.stderr);
+        let text = std::fs::read_to_string(&path).expect("it was written");
+        assert!(text.contains("_start"), "{name}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Where in the bytes of a thread state and of a frame the words lie that a sweep needs.
 
 use crate::layout::{Field, FrameOwner, InstructionForm, Layout, Traits};
+use snapshot::Address;
 
 /// Offsets in bytes, each checked once to exist.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(super) struct Form {
     executable: usize,
     instruction: usize,
     owner: Option<usize>,
+    /// 3.11: whether C code called the frame.
+    is_entry: Option<usize>,
     copy_index: Option<usize>,
     /// Where in a generator the frame lies (3.11+).
     embedded: Option<u64>,
@@ -50,6 +53,8 @@ pub(super) struct Words {
     pub executable: u64,
     pub instruction: u64,
     pub owner: i8,
+    /// 3.11: whether C code called it.
+    pub is_entry: bool,
     pub copy_index: i32,
     /// The generator or coroutine whose frame it is; 0 for a function's.
     pub generator: u64,
@@ -84,6 +89,7 @@ impl Form {
         };
         let find = |field: Field<i8>| (!object && field.exists()).then(|| at(field));
         let owner = find(frame.owner);
+        let is_entry = (!object && frame.is_entry.exists()).then(|| at(frame.is_entry));
         let copy_index = frame.tlbc_index.exists().then(|| at(frame.tlbc_index));
         let generator = old.f_gen.exists().then(|| at(old.f_gen));
         let (prev, next) = (at(thread.prev), at(thread.next));
@@ -103,6 +109,7 @@ impl Form {
                 executable,
                 instruction,
                 owner.unwrap_or(0),
+                is_entry.unwrap_or(0),
                 copy_index.unwrap_or(0),
                 generator.unwrap_or(0),
             ])
@@ -116,6 +123,7 @@ impl Form {
             executable,
             instruction,
             owner,
+            is_entry,
             copy_index,
             embedded: layout.generator.gi_iframe.offset(),
             generator,
@@ -159,6 +167,10 @@ impl Form {
             Some(offset) => byte(offset)?,
             None => 0,
         };
+        let is_entry = match self.is_entry {
+            Some(offset) => byte(offset)? != 0,
+            None => false,
+        };
         let generator = match (self.generator, self.embedded) {
             (Some(offset), _) => word(bytes, offset)?,
             (None, Some(offset))
@@ -174,9 +186,19 @@ impl Form {
             executable: word(bytes, self.executable)?,
             instruction,
             owner,
+            is_entry,
             copy_index,
             generator,
         })
+    }
+
+    /// Whether a run of the interpreter's loop begins with this frame, and the place on the C stack that it has there.
+    pub fn begins(&self, words: &Words) -> Option<Option<Address>> {
+        if !self.data_stack || words.is_entry {
+            return Some(None);
+        }
+        let shim = self.owner(words) == Some(FrameOwner::Shim);
+        shim.then_some(Some(Address(words.at)))
     }
 
     /// Who owns the frame; `None` where that makes no sense.

@@ -21,6 +21,7 @@ mod walk;
 pub use codes::{CodeId, CodeTable};
 pub use walk::{Entry, Outcome, Step};
 
+use crate::frame::Mark;
 use crate::runtime::Runtime;
 use copy::Copy;
 use form::{Form, Innermost};
@@ -254,6 +255,24 @@ impl Sweeper {
     /// The threads known, the newest first.
     pub fn threads(&self) -> &[SweptThread] {
         &self.threads
+    }
+
+    /// The runs of the interpreter's loop in which a thread's shown frames run, those whose entry has code, from the innermost
+    /// outwards, as of the last good reading.
+    pub fn marks(&self, thread: &SweptThread) -> Vec<Mark> {
+        let frames = thread.chain.frames().iter().zip(thread.entries()).rev();
+        let mut shown = 0;
+        let mut marks = Vec::new();
+        for (words, entry) in frames {
+            shown += usize::from(entry.code.is_some());
+            if let Some(on_stack) = self.form.begins(words) {
+                marks.push(Mark {
+                    frames: shown,
+                    on_stack,
+                });
+            }
+        }
+        marks
     }
 
     /// The code objects met so far.
