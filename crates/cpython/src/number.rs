@@ -23,8 +23,12 @@ pub enum Integer {
     },
     /// Too long to be read.
     Long {
+        /// Below zero.
+        negative: bool,
         /// How many bits it has.
         bits: u64,
+        /// Its first bits, 31 to 60 of them.
+        top: u64,
     },
 }
 
@@ -46,11 +50,19 @@ impl Integer {
         i64::try_from(if *negative { -value } else { value }).ok()
     }
 
-    /// In decimal; `<int of 12000 bits>` when it was not read whole.
+    /// In decimal; `<int of 50001 bits, about 3.16069e15051>` when it was not read whole.
     pub fn to_decimal(&self) -> String {
         let (negative, digits) = match self {
             Integer::Exact { negative, digits } => (*negative, digits),
-            Integer::Long { bits } => return format!("<int of {bits} bits>"),
+            Integer::Long {
+                negative,
+                bits,
+                top,
+            } => {
+                let sign = if *negative { "-" } else { "" };
+                let about = in_powers_of_ten(*top, *bits);
+                return format!("<int of {bits} bits, about {sign}{about}>");
+            }
         };
         const BASE: u64 = 1_000_000_000;
         let mut parts: Vec<u64> = Vec::new();
@@ -76,6 +88,13 @@ impl Integer {
         }
         text
     }
+}
+
+/// `3.16069e15051`: a number of so many bits that begins with those of `top`.
+fn in_powers_of_ten(top: u64, bits: u64) -> String {
+    let below = bits.saturating_sub(u64::from(u64::BITS - top.leading_zeros()));
+    let power = (top.max(1) as f64).log10() + below as f64 * std::f64::consts::LOG10_2;
+    format!("{:.5}e{}", 10f64.powf(power.fract()), power.trunc())
 }
 
 impl Reader<'_> {
@@ -107,9 +126,13 @@ impl Reader<'_> {
         let place = self.place(object, self.layout.long.ob_digit)?;
         if count > bits.div_ceil(DIGIT_BITS) {
             let before = count - 1;
-            let first: u32 = self.scalar(place.plus(before.saturating_mul(4)))?;
+            let last = before.saturating_mul(4);
+            let first: u32 = self.scalar(place.plus(last))?;
+            let second: u32 = self.scalar(place.plus(last.saturating_sub(4)))?;
             let bits = before.saturating_mul(DIGIT_BITS);
             return Ok(Integer::Long {
+                negative,
+                top: u64::from(first) << DIGIT_BITS | u64::from(second),
                 bits: bits.saturating_add(u64::from(u32::BITS - first.leading_zeros())),
             });
         }

@@ -29,6 +29,8 @@ pub struct Traits {
     pub rlock_count_bias: u64,
     /// Whether the repr of an OrderedDict is that of a dict inside (3.12+), not of a list of pairs.
     pub ordered_dict_as_dict: bool,
+    /// Whether the repr of an ImportError shows its `name` and `path` (3.15+).
+    pub import_error_names: bool,
     /// Slots from the top of a suspended frame's value stack down to what it awaits: 1 for the topmost.
     pub awaited_slot: usize,
     owners: &'static [FrameOwner],
@@ -302,6 +304,7 @@ impl Traits {
             },
             rlock_count_bias: u64::from(minor >= 14),
             ordered_dict_as_dict: minor >= 12,
+            import_error_names: minor >= 15,
             // 3.15 keeps an index for an iteration over a list or tuple on top of each iterator.
             awaited_slot: if minor >= 15 { 2 } else { 1 },
             owners: match minor {

@@ -105,6 +105,25 @@ impl Renderer<'_> {
         self.write(format_args!("<{state} lock at {object}>"))
     }
 
+    /// `<locked _thread.RLock object owner=1403 count=2 at 0x…>`.
+    pub(super) fn rlock(&mut self, object: Address, class: &TypeInfo) -> Result<(), Failed> {
+        let layout = &self.reader.layout.rlock;
+        let owner = self.reader.get(object, layout.rlock_owner)?;
+        let bias = self.reader.layout.traits.rlock_count_bias;
+        let count = match owner {
+            0 => 0,
+            _ => self
+                .reader
+                .get(object, layout.rlock_count)?
+                .saturating_add(bias),
+        };
+        let state = if count > 0 { "locked" } else { "unlocked" };
+        self.write(format_args!(
+            "<{state} {}.{} object owner={owner} count={count} at {object}>",
+            class.module, class.name
+        ))
+    }
+
     /// `<weakref at 0x…; to 'Basket' at 0x…>`.
     pub(super) fn weakref(&mut self, object: Address, _: &TypeInfo) -> Result<(), Failed> {
         let referent = self

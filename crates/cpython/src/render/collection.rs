@@ -30,6 +30,9 @@ impl Renderer<'_> {
                 Ok(())
             });
         }
+        if !class.made_in_python && total > 0 && class.slots.len() as u64 >= total {
+            return self.struct_sequence(object, class, &items, total);
+        }
         let close = if total == 1 { ",)" } else { ")" };
         self.sequence(object, "(", close, &items, total)
     }

@@ -82,21 +82,43 @@ impl Renderer<'_> {
         Some(found)
     }
 
-    /// `Color.RED`.
+    /// `<Color.RED: 1>`.
     pub(super) fn enum_member(&mut self, object: Address, class: &TypeInfo) -> Result<(), Failed> {
         let attribute = |name| self.reader.attribute(object, name);
+        let value = attribute("_value_")?.ok_or(Failed)?;
         let name = attribute("_name_")?.and_then(|name| self.reader.string(name, 256).ok());
-        match name {
-            Some(name) => self.write(format_args!("{}.{name}", class.name)),
-            // A combination of flags, up to 3.10.
-            None => {
-                let value = attribute("_value_")?.ok_or(Failed)?;
-                self.write(format_args!("{}(", class.name))?;
-                self.value(value);
-                self.push(")");
-                Ok(())
+        let name = name.or_else(|| self.flags_of(class, value));
+        self.write(format_args!("<{}", class.name))?;
+        if let Some(name) = name {
+            self.write(format_args!(".{name}"))?;
+        }
+        self.push(": ");
+        self.nested(object, "", "", |this| {
+            this.value(value);
+            Ok(())
+        })?;
+        self.push(">");
+        Ok(())
+    }
+
+    /// The members that a combination of flags has in it, the greatest first: up to 3.10 it has no name.
+    fn flags_of(&self, class: &TypeInfo, value: Address) -> Option<String> {
+        let reader = &self.reader;
+        let value = reader.int(value).ok()?;
+        let map = reader
+            .class_attribute(class.address, "_member_map_")
+            .ok()??;
+        let mut found: Vec<(i64, String)> = Vec::new();
+        for (name, member) in reader.dict_items(map, ATTRIBUTES_LIMIT).ok()? {
+            let part = reader.attribute(member, "_value_").ok()??;
+            let part = reader.int(part).ok()?;
+            if part != 0 && part & value == part {
+                found.push((part, reader.string(name, 256).ok()?));
             }
         }
+        found.sort_by_key(|(part, _)| std::cmp::Reverse(*part));
+        let names: Vec<String> = found.into_iter().map(|(_, name)| name).collect();
+        (!names.is_empty()).then(|| names.join("|"))
     }
 
     /// `KeyError('sku')`.
@@ -107,10 +129,30 @@ impl Renderer<'_> {
         }
         let total = self.reader.length(args)?;
         let items = self.reader.items(args, self.limits.items)?;
+        let named = self.import_error_names(object, class);
         self.nested(object, &format!("{}(", class.name), ")", |this| {
             this.separated(&items, total, |this, item| this.value(*item));
+            if total > 0 && !named.is_empty() {
+                this.push(", ");
+            }
+            this.named(&named, named.len() as u64);
             Ok(())
         })
+    }
+
+    /// The module and file of an ImportError, where its repr shows them.
+    fn import_error_names(&self, object: Address, class: &TypeInfo) -> Vec<(String, Address)> {
+        let reader = &self.reader;
+        if !reader.layout.traits.import_error_names
+            || !reader.is_subclass(class, "builtins", "ImportError")
+        {
+            return Vec::new();
+        }
+        let named = ["name", "path"].into_iter().filter_map(|name| {
+            let value = reader.attribute(object, name).ok()??;
+            (!reader.is_none(value)).then(|| (name.to_owned(), value))
+        });
+        named.collect()
     }
 
     /// `namespace(x=1)`: `types.SimpleNamespace`.

@@ -85,6 +85,15 @@ impl Renderer<'_> {
             Some(text) => text,
             None => self.path_text(object)?,
         };
+        // As its repr has it, with slashes.
+        let text = match self.reader.is_subclass(class, "pathlib", "PureWindowsPath")
+            || self
+                .reader
+                .is_subclass(class, "pathlib._local", "PureWindowsPath")
+        {
+            true => text.replace('\\', "/"),
+            false => text,
+        };
         let characters: Vec<u32> = text.chars().map(u32::from).collect();
         self.write(format_args!("{}({})", class.name, text_repr(&characters)))
     }

@@ -2,16 +2,18 @@
 //! target, never fails, always ends.
 //!
 //! It differs from `repr()` on purpose: a class's own `__repr__` is never asked, instances show their attributes
-//! (`Point(x=1, y=2)`) and enum members their name (`Color.RED`), modules no path, arrays their shape and type; what is cut ends in `...`;
+//! (`Point(x=1, y=2)`), modules no path, arrays their shape and type; what is cut ends in `...`;
 //! the rest is `<module.Type at 0x…>`.
 
 mod callables;
 mod collection;
+mod files;
 mod instance;
 mod library;
 mod moment;
 mod numpy;
 mod plain;
+mod wrapped;
 
 use crate::object::{TypeInfo, flags};
 use crate::reader::Reader;
@@ -205,30 +207,42 @@ fn full_name(class: &TypeInfo) -> String {
 fn form_of<'a>(module: &str, name: &str) -> Option<Form<'a>> {
     let form: Form<'a> = match module {
         "builtins" => return builtin_form(name),
-        "collections" => match name {
-            "deque" => Renderer::deque,
-            "defaultdict" => Renderer::defaultdict,
-            "OrderedDict" => Renderer::ordered_dict,
-            "Counter" => Renderer::counter,
-            _ => return None,
-        },
+        "collections" => return collections_form(name),
         "types" if name == "SimpleNamespace" => Renderer::namespace,
-        "datetime" => match name {
-            "datetime" => Renderer::datetime,
-            "date" => Renderer::date,
-            "time" => Renderer::time,
-            "timedelta" => Renderer::timedelta,
-            "timezone" => Renderer::timezone,
-            _ => return None,
-        },
+        "datetime" => return datetime_form(name),
         "zoneinfo" if name == "ZoneInfo" => Renderer::zoneinfo,
         "decimal" if name == "Decimal" => Renderer::decimal,
         "fractions" if name == "Fraction" => Renderer::fraction,
         "uuid" if name == "UUID" => Renderer::uuid,
         "pathlib" | "pathlib._local" if name == "PurePath" => Renderer::path,
+        "_socket" if name == "socket" => Renderer::socket,
+        "array" if name == "array" => Renderer::array,
+        "ipaddress" => match name {
+            "IPv4Interface" | "IPv6Interface" => Renderer::ip_interface,
+            "IPv4Address" | "IPv6Address" => Renderer::ip_address,
+            "IPv4Network" | "IPv6Network" => Renderer::ip_network,
+            _ => return None,
+        },
+        "_io" => match name {
+            "TextIOWrapper" | "BufferedReader" | "BufferedWriter" | "BufferedRandom" | "FileIO" => {
+                Renderer::file
+            }
+            _ => return None,
+        },
+        "threading" => match name {
+            "Event" => Renderer::event,
+            "Semaphore" => Renderer::semaphore,
+            "Thread" => Renderer::thread,
+            _ => return None,
+        },
+        "os" if name == "_Environ" => Renderer::environ,
+        "re" if name == "Pattern" => Renderer::pattern,
+        "re" if name == "Match" => Renderer::re_match,
+        "subprocess" if name == "Popen" => Renderer::popen,
         "functools" if name == "partial" => Renderer::partial,
         "_thread" => match name {
             "lock" | "LockType" => Renderer::lock,
+            "RLock" => Renderer::rlock,
             _ => return None,
         },
         "weakref" if name == "ReferenceType" => Renderer::weakref,
@@ -237,6 +251,31 @@ fn form_of<'a>(module: &str, name: &str) -> Option<Form<'a>> {
             "generic" => Renderer::numpy_scalar,
             _ => return None,
         },
+        _ => return None,
+    };
+    Some(form)
+}
+
+fn collections_form<'a>(name: &str) -> Option<Form<'a>> {
+    let form: Form<'a> = match name {
+        "deque" => Renderer::deque,
+        "defaultdict" => Renderer::defaultdict,
+        "OrderedDict" => Renderer::ordered_dict,
+        "Counter" => Renderer::counter,
+        "UserDict" | "UserList" | "UserString" => Renderer::user_container,
+        "ChainMap" => Renderer::chain_map,
+        _ => return None,
+    };
+    Some(form)
+}
+
+fn datetime_form<'a>(name: &str) -> Option<Form<'a>> {
+    let form: Form<'a> = match name {
+        "datetime" => Renderer::datetime,
+        "date" => Renderer::date,
+        "time" => Renderer::time,
+        "timedelta" => Renderer::timedelta,
+        "timezone" => Renderer::timezone,
         _ => return None,
     };
     Some(form)
@@ -269,6 +308,9 @@ fn builtin_form<'a>(name: &str) -> Option<Form<'a>> {
         "frozendict" => Renderer::frozendict,
         "set" => Renderer::set,
         "frozenset" => Renderer::frozenset,
+        "mappingproxy" => Renderer::mapping_proxy,
+        "dict_keys" | "dict_values" | "dict_items" => Renderer::dict_view,
+        "memoryview" => |this, object, _| this.write(format_args!("<memory at {object}>")),
         "range" => Renderer::range,
         "slice" => Renderer::slice,
         "function" => Renderer::function,

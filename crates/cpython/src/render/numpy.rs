@@ -80,7 +80,7 @@ impl Renderer<'_> {
     }
 
     /// Where an object's own fields begin.
-    fn head(&self, object: Address) -> Result<Address, Failed> {
+    pub(super) fn head(&self, object: Address) -> Result<Address, Failed> {
         let head = self.reader.layout.object.ob_size.offset().ok_or(Failed)?;
         object.checked_add(head).ok_or(Failed)
     }

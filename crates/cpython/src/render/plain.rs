@@ -1,25 +1,36 @@
 //! Numbers, strings, bytes.
 
 use super::{Failed, Renderer};
-use crate::number::{Integer, float_repr};
+use crate::number::float_repr;
 use crate::object::TypeInfo;
 use snapshot::Address;
 use std::fmt::Write;
 
 /// Bits that a decimal digit takes, at most.
 const BITS_OF_DIGIT: u64 = 4;
+/// Longer ints are not put into decimal, for which the time grows with the square of the length. Python itself
+/// refuses from 4,300 digits on, about 14,300 bits.
+const LONG_INT_BITS: u64 = 16384;
 
 impl Renderer<'_> {
     pub(super) fn int(&mut self, object: Address, _: &TypeInfo) -> Result<(), Failed> {
         let limit = (self.limits.characters as u64)
             .max(20)
             .saturating_mul(BITS_OF_DIGIT);
-        let text = match self.reader.integer(object, limit)? {
-            long @ Integer::Long { .. } => long.to_decimal(),
-            exact => exact.to_decimal(),
-        };
-        self.push(&text);
-        Ok(())
+        let digits_max = (limit / BITS_OF_DIGIT) as usize;
+        let text = self.reader.integer(object, LONG_INT_BITS)?.to_decimal();
+        let count = text.trim_start_matches('-').len();
+        match text.get(..digits_max + text.len() - count) {
+            Some(start)
+                if count > digits_max / 5 * 6 && text.ends_with(|c: char| c.is_ascii_digit()) =>
+            {
+                self.write(format_args!("{start}... ({count} digits)"))
+            }
+            _ => {
+                self.push(&text);
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn bool(&mut self, object: Address, _: &TypeInfo) -> Result<(), Failed> {

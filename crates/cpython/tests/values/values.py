@@ -1,7 +1,7 @@
 # Builds values of many types. VALUES holds those whose rendering must equal their repr(), SHOWN those that are shown
 # in a form of unknot's own, with that form. The test is told where both lists lie, and gets the texts by a file.
-import collections, dataclasses, datetime, decimal, enum, fractions, functools, json, os, pathlib, sys
-import threading, types, uuid, weakref
+import array, collections, dataclasses, datetime, decimal, enum, fractions, functools, ipaddress, json, os, pathlib, re, socket
+import subprocess, sys, threading, time, types, uuid, weakref
 import testkit_ready
 
 utc = datetime.timezone.utc
@@ -41,6 +41,42 @@ class Init(ValueError):
     def __init__(self, code):
         super().__init__(code)
         self.code = code
+
+
+class Color(enum.Enum):
+    RED = 1
+    GREEN = "g"
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+class Bits(enum.Flag):
+    A = 1
+    B = 2
+
+
+class IntBits(enum.IntFlag):
+    A = 1
+    B = 2
+
+
+class Word(str, enum.Enum):
+    X = "x"
+
+
+def no_module():
+    try:
+        import no_such_module
+    except ImportError as error:
+        return error
+
+
+FILE = open(__file__)
+rlock, held_rlock = threading.RLock(), threading.RLock()
+held_rlock.acquire()
+held_rlock.acquire()
 
 
 def function(a, b=2):
@@ -186,22 +222,19 @@ VALUES = [
     int, str, object, type(None), ValueError, MyError, Methods, collections.deque, datetime.datetime, Methods().method().__class__, enum.Enum.__bases__[0],
     function, Methods.method, Methods().method(), (lambda: 0), generator, waiting, len, [].append, json.dumps, os.getpid, os.path.join,
     functools.partial(function, 1, b=3), functools.partial(int, base=2), functools.partial(len),
-    recursive_list(), recursive_dict(),
+    recursive_list(), recursive_dict(), Color.RED, [Color.GREEN], Number.ONE, Bits.A, Bits.A | Bits.B, IntBits.A | IntBits.B, Word.X,
+    array.array("i", [1, -2]), array.array("d", [0.1]), array.array("f", [0.1]), array.array("b"), array.array("Q", [2**64 - 1]),
+    array.array("u", "süß"), types.MappingProxyType({"a": 1}), {"a": 1}.keys(), {"a": 1}.values(), {"a": 1}.items(), {}.keys(),
+    collections.OrderedDict(a=1).keys(), time.gmtime(0), os.stat("/"), sys.version_info, os.times(), os.terminal_size((80, 24)),
+    collections.ChainMap({"a": 1}, {}), collections.UserDict(a=1), collections.UserList([1]), collections.UserString("abc"),
+    re.compile("a+b"), re.compile(b"x", re.I | re.M), re.compile("x", re.A | re.X), re.compile("(?u)x", re.S),
+    re.match("a", "ab"), re.match(b"(a)b", b"ab"), re.search("ü+", "xüü"), re.match("", ""), FILE, FILE.buffer, sys.stderr,
+    ipaddress.ip_address("1.2.3.4"), ipaddress.ip_address("fe80::1"), ipaddress.ip_address("::"),
+    ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_interface("10.0.0.1/8"), ipaddress.ip_network("2001:db8::/32"),
+    ipaddress.ip_interface("::1/128"), memoryview(b"abc"), pathlib.PureWindowsPath("c:/x/y"), rlock, held_rlock,
+    ImportError("x"), ImportError("x", name="n", path="p"), ImportError(name="n"), ModuleNotFoundError("x", name="n"), no_module(),
+    UnicodeDecodeError("utf-8", b"x", 0, 1, "reason"), SyntaxError("bad", ("f", 1, 2, "text")), 10**95, -(10**95),
 ]
-
-
-class Color(enum.Enum):
-    RED = 1
-    GREEN = "g"
-
-
-class Number(enum.IntEnum):
-    ONE = 1
-
-
-class Bits(enum.Flag):
-    A = 1
-    B = 2
 
 
 class Plain:
@@ -281,18 +314,30 @@ event = threading.Event()
 weak = weakref.ref(empty)
 dead = weakref.ref(Empty())
 plain = Plain()
+semaphore, thread = threading.Semaphore(3), threading.Thread(name="w")
+pipe, closed = socket.socketpair()
+pipe.setblocking(False)
+closed.close()
+child = subprocess.Popen(["true"])
+child.wait()
 SHOWN = [
-    (Color.RED, "Color.RED"), ([Color.GREEN], "[Color.GREEN]"), (Number.ONE, "Number.ONE"), (Bits.A, "Bits.A"), (Color, "<enum 'Color'>"),
+    (Color, "<enum 'Color'>"), (Bits(0), "<Bits: 0>"),
     (plain, "Plain(name='n', items=[1])"), (Slotted(), "Slotted(_Slotted__hidden=2, a=1)"),
     (SlottedAndDict(), "SlottedAndDict(extra=3, _Slotted__hidden=2, a=1)"), (materialised(), "Plain(name='n', items=[1], more=None)"),
     (replaced(), "Plain(only=1)"), (many(), "Plain(name='n', items=[1])"), (cyclic, "Cyclic(me=Cyclic(...))"),
     (empty, "<Empty at 0x%x>" % id(empty)), (TupleWithDict((1, 2)), "(1, 2)"), (IntWithDict(7), "7"),
     (lock, "<unlocked lock at 0x%x>" % id(lock)), (held, "<locked lock at 0x%x>" % id(held)),
-    (event, "<threading.Event at 0x%x>" % id(event)), (weak, "<weakref at 0x%x; to 'Empty' at 0x%x>" % (id(weak), id(empty))),
+    (event, "<threading.Event at 0x%x: unset>" % id(event)), (weak, "<weakref at 0x%x; to 'Empty' at 0x%x>" % (id(weak), id(empty))),
     (dead, "<weakref at 0x%x; dead>" % id(dead)), (sys, "<module 'sys'>"), (os.path, "<module 'posixpath'>"),
     (plain.__init__, "<bound method Plain.__init__ of Plain(name='n', items=[1])>"),
     ("x" * 200, "'" + "x" * 100 + "'..."), (b"x" * 200, "b'" + "x" * 100 + "'..."), (list(range(100)), str(list(range(20)))[:-1] + ", ...]"),
-    (1 << 50000, "<int of 50001 bits>"), ({1: {2: {3: {4: {5: 6}}}}}, "{1: {2: {3: {4: {...}}}}}"),
+    (1 << 50000, "<int of 50001 bits, about 3.16070e15051>"),
+    (-(1 << 400000), "<int of 400001 bits, about -9.96014e120411>"), (10**121, "1" + "0" * 99 + "... (122 digits)"),
+    (-(10**4000) - 7, "-1" + "0" * 99 + "... (4001 digits)"),
+    (semaphore, "<threading.Semaphore at 0x%x: value=3>" % id(semaphore)), (thread, "<Thread('w') at 0x%x>" % id(thread)),
+    (pipe, "<socket.socket fd=%d, family=1, type=1, proto=0>" % pipe.fileno()), (closed, "<socket.socket [closed] fd=-1, family=1, type=1, proto=0>"),
+    (child, "<Popen: pid: %d returncode: 0 args: ['true']>" % child.pid),
+    (re.compile("y" * 200), "re.compile('" + "y" * 100 + "'...)"), (array.array("i", range(50)), "array('i', " + str(list(range(20)))[:-1] + ", ...])"), ({1: {2: {3: {4: {5: 6}}}}}, "{1: {2: {3: {4: {...}}}}}"),
     ((deleted(), "Plain(items=[1], other=True, name='last')") if sys.version_info >= (3, 11) else (deleted(), None)),
 ]
 
