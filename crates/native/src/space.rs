@@ -15,6 +15,8 @@ use std::sync::Arc;
 const ADDRESSES_MAX: usize = 1 << 16;
 /// Most functions that are told apart.
 const FUNCTIONS_MAX: usize = 1 << 20;
+/// No file is made for addresses from here on.
+const ADDRESS_MAX: u64 = 1 << 56;
 /// What stands for code that belongs to no file: made at run time, or a place where no code can be.
 const UNKNOWN: &str = "[unknown]";
 /// The kernel's part of each process.
@@ -173,7 +175,7 @@ impl Space {
         let range = loaded.module.start.0..loaded.module.end.0;
         let base = loaded.module.start.0.wrapping_sub(loaded.bias);
         let start = range.start;
-        let sections = sections(base, loaded.unwind.as_ref());
+        let sections = sections(base, loaded.unwind.as_ref().filter(|_| base < ADDRESS_MAX));
         let name = loaded.file.to_string();
         self.unwinder
             .add_module(framehop::Module::new(name, range, start, sections));

@@ -48,9 +48,10 @@ impl Elf<'_> {
                 size: until_end(headers, at)?,
             })
         })?;
+        let frames = piece(image, headers, place)?;
         Some(UnwindData {
-            frames: piece(image, headers, place)?,
-            index: index.filter(|index| is_searchable(&index.bytes)),
+            index: index.filter(|index| is_searchable(index, &frames)),
+            frames,
         })
     }
 }
@@ -94,16 +95,42 @@ fn frames_address(index: &Piece) -> Option<u64> {
         .checked_add_signed(i64::from(distance))
 }
 
-/// Whether the index has the table that can be searched (counted by udata4, of DW_EH_PE_datarel | sdata4).
-fn is_searchable(index: &[u8]) -> bool {
-    matches!(index, [1, _, 0x03, 0x3b, ..])
+/// Bytes of the index before its table, and of an entry of that.
+const HEAD_BYTES: usize = 12;
+const ENTRY_BYTES: usize = 8;
+
+/// Whether the index has the table that can be searched (counted by udata4, of DW_EH_PE_datarel | sdata4), all of it, in
+/// order, and of what is in `frames`.
+fn is_searchable(index: &Piece, frames: &Piece) -> bool {
+    let [1, _, 0x03, 0x3b, ..] = *index.bytes else {
+        return false;
+    };
+    let Some(table) = index.bytes.get(HEAD_BYTES..) else {
+        return false;
+    };
+    let count = index.bytes.get(8..).and_then(<[u8]>::first_chunk);
+    let count = count.map_or(0, |bytes| u32::from_le_bytes(*bytes)) as usize;
+    let distance = |bytes: &[u8]| {
+        let bytes = bytes.first_chunk().copied().unwrap_or_default();
+        i64::from(i32::from_le_bytes(bytes))
+    };
+    let inside = |entry: &[u8]| {
+        let at = entry.get(4..).map_or(0, distance);
+        let at = index.address.checked_add_signed(at);
+        let at = at.and_then(|at| at.checked_sub(frames.address));
+        at.is_some_and(|at| at < frames.bytes.len() as u64)
+    };
+    let entries = || table.chunks_exact(ENTRY_BYTES).take(count);
+    count > 0
+        && entries().count() == count
+        && entries().all(inside)
+        && entries().is_sorted_by_key(distance)
+        && frames_address(index) == Some(frames.address)
 }
 
 impl UnwindData {
     /// Where the function starts that `address` lies in, by the index. Code that no entry covers counts as the one before.
     pub fn function_start(&self, address: u64) -> Option<u64> {
-        const HEAD_BYTES: usize = 12;
-        const ENTRY_BYTES: usize = 8;
         let index = self.index.as_ref()?;
         let table = index.bytes.get(HEAD_BYTES..)?;
         let count = u32::from_le_bytes(*index.bytes.get(8..)?.first_chunk()?) as usize;
@@ -156,7 +183,13 @@ mod tests {
         assert_eq!(index(&[]).function_start(7), None);
         let piece = data.index.expect("one");
         assert_eq!(frames_address(&piece), Some(0xf00));
-        assert!(is_searchable(&piece.bytes) && !is_searchable(&[1]));
+        let frames = Piece {
+            address: 0xf00,
+            bytes: vec![0; 0x200],
+        };
+        assert!(is_searchable(&piece, &frames));
+        assert!(!is_searchable(&Piece::default(), &frames));
+        assert!(!is_searchable(&piece, &Piece::default()));
     }
 
     #[test]
