@@ -206,7 +206,7 @@ fn is_by_design(knots: &Knots<'_, '_>, stuck: &Stuck, root: &Root) -> bool {
             .is_some_and(|t| (t.main || t.daemon == Some(false)) && t.state != ThreadState::Idle),
         Actor::Task(..) => true,
     });
-    if !relied_on {
+    if !relied_on || all().all(|&actor| is_seen_to(knots, stuck, actor)) {
         return true;
     }
     let sleeps = root.knot.iter().all(|&actor| sleeps_for_ever(knots, actor));
@@ -225,6 +225,41 @@ fn is_by_design(knots: &Knots<'_, '_>, stuck: &Stuck, root: &Root) -> bool {
         stuck.open.get(node) == Some(&true) && !idle
     });
     sleeps && others
+}
+
+/// Whether a task waits under the eyes of somebody who goes on: one who waits for it for a limited time, or may cancel it.
+fn is_seen_to(knots: &Knots<'_, '_>, stuck: &Stuck, actor: Actor) -> bool {
+    let world = knots.world;
+    let Actor::Task(p, k) = actor else {
+        return false;
+    };
+    let (Some(task), Some(index)) = (world.task(p, k), world.index.get(p)) else {
+        return false;
+    };
+    let goes_on = |other: Actor| {
+        let node = knots.actors.get(&other);
+        // The function that runs a loop to its end cancels what is left then.
+        let runner = matches!(other, Actor::Thread(p, t) if world.in_own_select(p, t));
+        !runner && node.is_none_or(|&node| stuck.open.get(node) == Some(&true))
+    };
+    let reachers = index.reachers.get(&task.address).into_iter().flatten();
+    let cancels = |effect: &snapshot::Effect| {
+        let uses = effect.uses.as_ref();
+        uses.is_some_and(|uses| uses.iter().any(|name| name == "cancel"))
+    };
+    let mut cancelled = reachers.filter(|(other, _)| *other != actor && goes_on(*other));
+    if cancelled.any(|(_, effect)| cancels(effect)) {
+        return true;
+    }
+    let wakes = world.object(p, task.address).map_or(&[][..], |o| &o.wakes);
+    let Some(process) = world.process(p) else {
+        return false;
+    };
+    process.tasks.iter().any(|other| {
+        let limited = |wait: &snapshot::Wait| wait.timeout == Timeout::Limited;
+        other.waits_for.as_ref().is_some_and(limited)
+            && other.awaiting.is_some_and(|future| wakes.contains(&future))
+    })
 }
 
 /// Whether a loop's thread blocks in a system call on what only its own process could write to or read: that it blocks its loop

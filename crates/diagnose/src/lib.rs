@@ -120,6 +120,7 @@ mod graph;
 mod kernel;
 mod lasting;
 mod lost;
+mod partner;
 mod providers;
 mod report;
 mod roots;

@@ -99,11 +99,11 @@ fn settle_processes(knots: &mut Knots<'_, '_>, full: &Components, stuck: &dyn Fn
     }
 }
 
-struct Cores<'a, 'w, 's> {
-    knots: &'a Knots<'w, 's>,
+pub(crate) struct Cores<'a, 'w, 's> {
+    pub knots: &'a Knots<'w, 's>,
     definite: &'a Components,
     users: &'a [Vec<(NodeId, Link)>],
-    stuck: &'a dyn Fn(NodeId) -> bool,
+    pub stuck: &'a dyn Fn(NodeId) -> bool,
 }
 
 impl Cores<'_, '_, '_> {
@@ -350,6 +350,7 @@ impl Cores<'_, '_, '_> {
             }
             Gate::Continued(_) => FindingKind::Stuck,
             _ if self.lock_partner(node, &mut knot, &mut nodes) => FindingKind::Deadlock,
+            _ if self.partner(node, gate, &mut knot, &mut nodes) => FindingKind::Deadlock,
             _ if self.starves_a_pool(node, &knot) => FindingKind::PoolStarvation,
             _ if self.loop_waits_for_itself(node, &knot) => FindingKind::SelfDeadlock,
             _ => FindingKind::NoWaker,
@@ -409,7 +410,7 @@ impl Cores<'_, '_, '_> {
     }
 
     /// The stuck nodes that could open a gate without owner.
-    fn could_open(&self, node: NodeId) -> Vec<NodeId> {
+    pub(crate) fn could_open(&self, node: NodeId) -> Vec<NodeId> {
         let mut could: Vec<NodeId> = Vec::new();
         for need in self
             .knots

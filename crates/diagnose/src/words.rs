@@ -281,6 +281,13 @@ impl Story<'_> {
             (Kind::Future | Kind::Awaitable, Some(other)) => {
                 format!("{who} waits for a result that {other} has to bring")
             }
+            (kind, Some(other)) if is_given(kind) => {
+                format!(
+                    "{who} waits {}, and only {other} could {}",
+                    thing(told),
+                    remedy(told)
+                )
+            }
             (_, Some(other)) => format!("{who} waits {}, which {other} holds", thing(told)),
             (_, None) => format!("{who} waits {}", thing(told)),
         }
@@ -416,4 +423,12 @@ fn remedy(told: &Told) -> &'static str {
         (Kind::Pipe | Kind::Socket | Kind::Descriptors, _) => "write to it",
         _ => "release it",
     }
+}
+
+/// Whether nobody holds such a thing: it is set, notified, filled or emptied by another.
+fn is_given(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Event | Kind::Condition | Kind::Queue | Kind::SimpleQueue
+    )
 }

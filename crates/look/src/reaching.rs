@@ -55,6 +55,9 @@ pub(crate) fn fill(
     let loops = std::mem::take(&mut reading.raw.loops);
     let mut alone: HashSet<Address> = reading.tasks.iter().map(|task| task.address).collect();
     alone.extend(loops.iter().map(|(address, _)| *address));
+    // Whoever has a task's coroutine (`asyncio.run(main())` has) does not do what the task does.
+    let frames = reading.raw.tasks.iter().flat_map(|task| &task.frames);
+    alone.extend(frames.filter_map(|frame| frame.generator));
     let threads: HashMap<(i64, u64), &RawThread> = reading
         .raw
         .interpreters
@@ -262,6 +265,10 @@ fn targets(reading: &Reading) -> HashSet<Address> {
         targets.extend(wait.inner_address);
         targets.extend(&wait.any_of);
     }
+    // A task itself: who has it may cancel it.
+    let tasks = reading.tasks.iter();
+    let endless = tasks.filter(|task| task.waits_for.as_ref().is_some_and(counts));
+    targets.extend(endless.map(|task| task.address));
     // A loop that has something to do, and may have to be woken for it.
     let due = reading.objects.iter().filter(|object| {
         matches!(
