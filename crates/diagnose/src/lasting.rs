@@ -13,6 +13,9 @@ use snapshot::{
 /// How much CPU time between two looks counts as spinning, in microseconds: the kernel's clock tick
 /// is 10,000, so one tick is the least that tells anything.
 const BUSY_US: u64 = 10_000;
+/// How long a thread that spins keeps a CPU each time it gets one, on average, in microseconds: the kernel gives it several
+/// milliseconds (sched(7)), and the GIL changes hands every 5. One that a timer wakes again and again runs for less.
+const TURN_US: u64 = 1000;
 
 /// What was found, and whether a second look could find more.
 #[derive(Debug, Default)]
@@ -368,7 +371,10 @@ pub(crate) fn busy(world: &World<'_>, earlier: Option<&Snapshot>, out: &mut Last
             }
             let spins = before(earlier, process, thread).is_some_and(|b| {
                 let spent = thread.os.cpu_us.saturating_sub(b.os.cpu_us);
-                b.waits_for.is_none() && spent >= BUSY_US && same_function(b, thread)
+                let turns = b.os.switches.zip(thread.os.switches);
+                let turns = turns.map_or(0, |(a, b)| b.saturating_sub(a));
+                let stays = spent >= turns.saturating_mul(TURN_US);
+                b.waits_for.is_none() && spent >= BUSY_US && stays && same_function(b, thread)
             });
             if spins {
                 out.findings.push(busy_finding(world, Actor::Thread(p, t)));

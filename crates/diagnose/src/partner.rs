@@ -5,6 +5,7 @@ use crate::graph::{Link, NodeId};
 use crate::providers::enders;
 use crate::roots::Cores;
 use crate::world::Actor;
+use snapshot::SyncState;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 impl Cores<'_, '_, '_> {
@@ -61,12 +62,13 @@ impl Cores<'_, '_, '_> {
         let state = world.object(*p, *address).map(|o| &o.state);
         let enders = enders(state, *operation);
         let reachers = world.index.get(*p).and_then(|i| i.reachers.get(address));
+        // The library's own code names `release` everywhere.
+        let permit = matches!(state, Some(SyncState::Semaphore { .. }));
         let names = |actor: Actor| {
-            let mut own = reachers.into_iter().flatten().filter(|(a, _)| *a == actor);
-            own.any(|(_, effect)| {
-                let uses = effect.uses.iter().flatten();
-                uses.into_iter().any(|name| enders.contains(&name.as_str()))
-            })
+            let own = reachers.into_iter().flatten().filter(|(a, _)| *a == actor);
+            own.filter(|(_, effect)| effect.releases || !permit)
+                .flat_map(|(_, effect)| effect.uses.iter().flatten())
+                .any(|name| enders.contains(&name.as_str()))
         };
         let could = self.could_open(node).into_iter();
         could

@@ -5,7 +5,7 @@ mod stacks;
 
 use crate::report::{Edge, Finding, Report};
 use crate::words;
-use snapshot::{Certainty, Place, Snapshot};
+use snapshot::{Certainty, Kind, Place, Snapshot};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -263,7 +263,9 @@ fn details(text: &mut Text, edge: &Edge, several: bool) {
         } else {
             "took it at"
         };
-        let lock = words::is_lock(edge.waits_for.kind);
+        // Where a native mutex was taken, no frame tells: the place is where its holder is.
+        let kind = edge.waits_for.kind;
+        let lock = words::is_lock(kind) && kind != Kind::NativeMutex;
         let other = words::who(&holder.party, several);
         let verb = if lock || holder.ended { verb } else { "is at" };
         if let Some(place) = in_place(&holder.party.place) {
