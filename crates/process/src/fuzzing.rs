@@ -24,7 +24,7 @@ pub fn read_all(bytes: &[u8]) {
         assert!(next.len() < rest.len(), "a message takes some bytes");
         rest = next;
     }
-    let _ = symtab::decode_known(bytes);
+    let _ = symtab::decode_known(bytes, 0);
     for note in image::notes_of(bytes) {
         let _ = (note.kind, note.name);
     }

@@ -297,9 +297,10 @@ impl Elf<'_> {
     fn find_static(&self, names: &[&str]) -> Vec<Option<Symbol>> {
         let store = Store::user();
         let key = self.key.as_deref();
+        let table_bytes = symtab::table_bytes(&self.image, &self.headers);
         let known = key
             .and_then(|key| store.get("symbols", key))
-            .map(|content| symtab::decode_known(&content))
+            .map(|content| symtab::decode_known(&content, table_bytes))
             .unwrap_or_default();
         let recall = |name: &&str| known.get(*name).copied();
         let raws: Option<Vec<Option<Raw>>> = names.iter().map(recall).collect();
@@ -309,7 +310,7 @@ impl Elf<'_> {
             let new = names.iter().map(|name| (*name).to_owned()).zip(&raws);
             known.extend(new.map(|(name, &raw)| (name, raw)));
             if let Some(key) = key {
-                store.put("symbols", key, &symtab::encode_known(&known));
+                store.put("symbols", key, &symtab::encode_known(&known, table_bytes));
             }
             raws
         });

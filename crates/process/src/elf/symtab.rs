@@ -179,26 +179,36 @@ fn for_chunks(
     }
 }
 
-/// What was found out about names in a file, as text: `name value size`, or `name -`.
-pub(super) fn encode_known(known: &BTreeMap<String, Option<Raw>>) -> Vec<u8> {
+/// How large the static symbol table is, in bytes; 0 in a file that was stripped of it.
+pub(super) fn table_bytes(image: &Image<'_>, headers: &Headers) -> u64 {
+    let sections = Sections::read(image, headers).map(|table| table.sections);
+    let tables = sections.iter().flatten().filter(|s| s.kind == SHT_SYMTAB);
+    tables.fold(0, |sum, table| sum.saturating_add(table.size))
+}
+
+/// What was found out about names in a file, as text: `name value size`, or `name - size of the table`. Files of one
+/// build-id differ by what they were stripped of: that a name is missing holds only where as much is left.
+pub(super) fn encode_known(known: &BTreeMap<String, Option<Raw>>, table_bytes: u64) -> Vec<u8> {
     let mut content = String::new();
     for (name, raw) in known {
         let line = match raw {
             Some(raw) => format!("{name} {:x} {:x}\n", raw.value, raw.size),
-            None => format!("{name} -\n"),
+            None => format!("{name} - {table_bytes:x}\n"),
         };
         content.push_str(&line);
     }
     content.into_bytes()
 }
 
-/// The reverse of [`encode_known`]; lines that make no sense are left out.
-pub(crate) fn decode_known(content: &[u8]) -> BTreeMap<String, Option<Raw>> {
+/// The reverse of [`encode_known`] for a file with such a table; lines that make no sense, or that are about another
+/// table, are left out.
+pub(crate) fn decode_known(content: &[u8], table_bytes: u64) -> BTreeMap<String, Option<Raw>> {
     let decode = |line: &[u8]| {
         let mut fields = text::fields(line);
         let name = String::from_utf8(fields.next()?.to_vec()).ok()?;
         let raw = match fields.next()? {
-            b"-" => None,
+            b"-" if text::hexadecimal(fields.next()?)? == table_bytes => None,
+            b"-" => return None,
             value => Some(Raw {
                 value: text::hexadecimal(value)?,
                 size: text::hexadecimal(fields.next()?)?,
@@ -221,9 +231,18 @@ mod tests {
         };
         let known: BTreeMap<String, Option<Raw>> =
             [("_start".into(), Some(raw)), ("nowhere".into(), None)].into();
-        let mut content = encode_known(&known);
-        assert_eq!(decode_known(&content), known);
-        content.extend(b"\xff\nx\nx y z\n");
-        assert_eq!(decode_known(&content), known);
+        let mut content = encode_known(&known, 4800);
+        assert_eq!(decode_known(&content, 4800), known);
+        content.extend(b"\xff\nx\nx y z\nold -\n");
+        assert_eq!(decode_known(&content, 4800), known);
+    }
+
+    #[test]
+    fn what_a_stripped_twin_lacks_may_be_in_this_one() {
+        let raw = Raw { value: 16, size: 8 };
+        let known: BTreeMap<String, Option<Raw>> =
+            [("_start".into(), Some(raw)), ("stripped".into(), None)].into();
+        let of_twin = decode_known(&encode_known(&known, 0), 4800);
+        assert_eq!(of_twin, [("_start".to_owned(), Some(raw))].into());
     }
 }
