@@ -17,7 +17,7 @@ const STYLE: &str = include_str!("svg/flamegraph.css");
 /// A row's height.
 const ROW: usize = 18;
 /// What is above the first row.
-const TOP: usize = 78;
+const TOP: usize = 96;
 /// What is below the last one.
 const BOTTOM: usize = 52;
 /// The width that is drawn for where nothing else is known.
@@ -59,7 +59,7 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
     };
     writeln!(
         out,
-        r#"<text id="title" x="10" y="26">{}</text>"#,
+        r#"<svg id="head" x="10" width="100%" height="34"><title>{0}</title><text id="title" y="26">{0}</text></svg>"#,
         markup(&title)
     )?;
     writeln!(
@@ -69,7 +69,12 @@ pub fn write(profile: &Profile, out: &mut dyn Write) -> io::Result<()> {
     )?;
     writeln!(
         out,
-        r#"<text id="detail" x="10" y="68" role="status"> </text>"#
+        r#"<text id="states" x="10" y="64">{}</text>"#,
+        markup(&state_shares(profile))
+    )?;
+    writeln!(
+        out,
+        r#"<text id="detail" x="10" y="86" role="status"> </text>"#
     )?;
     writeln!(out, r#"<g id="frames">"#)?;
     for frame in &placed {
@@ -140,10 +145,6 @@ fn about(profile: &Profile) -> String {
         }
         .to_owned(),
     );
-    let states = state_shares(profile);
-    if !states.is_empty() {
-        words.push(states);
-    }
     words.join(" · ")
 }
 

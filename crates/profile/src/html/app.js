@@ -69,7 +69,7 @@ class App {
       parent.append(element);
     };
     const who = $("who");
-    option(who, "all", recording.tracks.length > 1 ? `all ${recording.tracks.length} threads and tasks` : "all");
+    option(who, "all", recording.tracks.length > 1 ? `all ${recording.tracks.length} threads, tasks` : "all");
     if (recording.tracks.some((track) => track.task !== null)) {
       option(who, "threads", "threads, without tasks");
       option(who, "tasks", "tasks alone");

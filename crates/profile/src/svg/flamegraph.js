@@ -110,6 +110,8 @@
     box.setAttribute("y", 8);
     box.setAttribute("width", Math.min(460, width));
     box.setAttribute("height", 30);
+    // The title ends where the buttons begin.
+    document.getElementById("head").setAttribute("width", Math.max(100, width - 480));
   }
   layout();
   addEventListener("resize", layout);

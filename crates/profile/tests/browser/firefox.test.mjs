@@ -2,12 +2,13 @@
 // does (upgrade of the format included) and sums it up with the site's selectors.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { createRequire } from "node:module";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import zlib from "node:zlib";
 import { sample, samples } from "./browser.mjs";
 
@@ -17,21 +18,40 @@ let sessions = null;
 before(() => { sessions = fs.mkdtempSync(path.join(os.tmpdir(), "profiler-")); });
 after(() => fs.rmSync(sessions, { recursive: true }));
 
-function ask(session, ...words) {
-  const env = { ...process.env, PROFILER_CLI_SESSION_DIR: sessions };
-  const said = execFileSync(process.execPath, [command, ...words, "--session", session, "--json"], { env, encoding: "utf8" });
-  return JSON.parse(said);
+// The command asks a process of its own, which it starts; it gives that half a second, so that it is started here instead.
+function environment() {
+  return { ...process.env, PROFILER_CLI_SESSION_DIR: sessions, PROFILER_CLI_NO_SYMBOLICATE: "1" };
+}
+
+function run(...words) {
+  return execFileSync(process.execPath, [command, ...words], { env: environment(), encoding: "utf8", stdio: "pipe" });
 }
 
 // Loads a sample, gives `look` the means to ask about it, and ends the process that has it.
-function loaded(name, look) {
-  const env = { ...process.env, PROFILER_CLI_SESSION_DIR: sessions };
-  const run = (...words) => execFileSync(process.execPath, [command, ...words], { env, encoding: "utf8" });
-  run("load", path.join(samples, `${name}.firefox.json`), "--session", name);
+async function loaded(name, look) {
+  const words = [command, "--daemon", path.join(samples, `${name}.firefox.json`), "--session", name];
+  const daemon = spawn(process.execPath, words, { env: environment(), stdio: "ignore" });
+  const ask = (...words) => JSON.parse(run(...words, "--session", name, "--json"));
   try {
-    look((...words) => ask(name, ...words));
+    const begin = Date.now();
+    const wait = async (error) => {
+      if (Date.now() - begin > 120_000 || daemon.exitCode !== null) throw error;
+      await setTimeout(100);
+    };
+    // It tells where it listens; a question before that would take it for one that has gone.
+    const told = path.join(sessions, `${name}.json`);
+    while (!fs.existsSync(told)) await wait(new Error(`${told} does not come`));
+    for (let loading = true; loading;) {
+      try {
+        ask("profile", "meta");
+        loading = false;
+      } catch (error) {
+        await wait(error);
+      }
+    }
+    look(ask);
   } finally {
-    run("stop", name);
+    daemon.kill();
   }
 }
 
@@ -54,9 +74,9 @@ function truth(name) {
   return { told, tracks };
 }
 
-test("the Firefox Profiler sums a recording up as we do", () => {
+test("the Firefox Profiler sums a recording up as we do", async () => {
   const { told, tracks } = truth("server");
-  loaded("server", (ask) => {
+  await loaded("server", (ask) => {
     const info = ask("profile", "info", "--all");
     assert.equal(info.threadCount, told.tracks.length);
     assert.deepEqual(info.processes.map((one) => Number(one.pid)).sort(), told.processes.map((one) => one.pid).sort());
@@ -78,9 +98,9 @@ function shown(name) {
   return name === "<!--" ? "--" : name;
 }
 
-test("the Firefox Profiler keeps names as they are", () => {
+test("the Firefox Profiler keeps names as they are", async () => {
   const { tracks } = truth("hostile");
-  loaded("hostile", (ask) => {
+  await loaded("hostile", (ask) => {
     tracks.forEach(({ total }, track) => {
       const { functions } = ask("thread", "functions", "--thread", `t-${track}`, "--include-idle");
       assert.deepEqual(new Set(functions.map((one) => one.name)), new Set([...total.keys()].map(shown)));
@@ -88,6 +108,6 @@ test("the Firefox Profiler keeps names as they are", () => {
   });
 });
 
-test("the Firefox Profiler opens an empty recording", () => {
-  loaded("empty", (ask) => assert.deepEqual(ask("thread", "functions", "--thread", "t-0").functions, []));
+test("the Firefox Profiler opens an empty recording", async () => {
+  await loaded("empty", (ask) => assert.deepEqual(ask("thread", "functions", "--thread", "t-0").functions, []));
 });
