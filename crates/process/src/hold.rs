@@ -12,12 +12,16 @@
 //!
 //! While a process is held, nothing else in unknot may wait for it as its parent.
 
-use crate::arch::{Arch, REGISTERS_MAX, Registers};
+mod ptrace;
+
+use crate::arch::Registers;
 use crate::permission::{self, Denial};
 use crate::proc::{self, ProcError, Stat, read_file};
 use crate::watch::Watch;
 use nix::errno::Errno;
 use nix::libc;
+pub(crate) use ptrace::registers;
+use ptrace::{Stop, interrupt, is_yet_to_end, request, stop_of};
 use std::cell::RefCell;
 use std::fs::File;
 use std::marker::PhantomData;
@@ -29,8 +33,14 @@ use std::time::{Duration, Instant};
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// A thread that sleeps uninterruptibly is given up after this time.
 const UNINTERRUPTIBLE_LIMIT: Duration = Duration::from_millis(100);
-/// For so long the tracer only yields its CPU between its questions, which is quickest.
+/// For so long the tracer asks for one thread without giving up its CPU: one that runs on another CPU stops by then.
+const SPIN_FOR: Duration = Duration::from_micros(20);
+/// For so long the tracer of several threads only yields its CPU between its questions, which is quickest.
 const YIELD_FOR: Duration = Duration::from_millis(3);
+/// Then, for so long, it sleeps a moment only. Whoever yields a CPU may get it back only when others have used up
+/// their turn, and whoever has slept gets it at once: a thread must not stand still for so long.
+const DOZE_UNTIL: Duration = Duration::from_millis(20);
+const DOZE_FOR: Duration = Duration::from_micros(20);
 /// Later it sleeps so long between them.
 const SLEEP_FOR: Duration = Duration::from_micros(200);
 /// Most times that the list of threads is read again.
@@ -324,16 +334,34 @@ impl Hold {
     /// Waits until all pending threads have stopped or ended.
     fn wait_for_stops(&mut self) -> Result<(), HoldError> {
         let began = Instant::now();
+        let alone = self.stopped.is_empty() && self.pending.len() == 1;
         while !self.pending.is_empty() {
             let before = self.pending.len();
+            let asked = Instant::now();
+            let none_stopped = self.stopped.is_empty();
             self.collect_stops();
             if self.pending.len() < before {
                 continue;
             }
+            if none_stopped {
+                // The time that passes until the first thread gets a CPU, on which it stops, is not time held.
+                self.began = asked;
+            }
             let waited = began.elapsed();
-            if waited < YIELD_FOR {
-                std::thread::yield_now();
-                continue;
+            match (alone, waited) {
+                (true, waited) if waited < SPIN_FOR => {
+                    std::hint::spin_loop();
+                    continue;
+                }
+                (true, waited) if waited < DOZE_UNTIL => {
+                    std::thread::sleep(DOZE_FOR);
+                    continue;
+                }
+                (false, waited) if waited < YIELD_FOR => {
+                    std::thread::yield_now();
+                    continue;
+                }
+                _ => {}
             }
             if waited >= self.limit
                 || (waited >= UNINTERRUPTIBLE_LIMIT && self.any_uninterruptible())
@@ -465,79 +493,4 @@ fn thread_state(pid: u32, tid: u32) -> Option<char> {
     let path = PathBuf::from(format!("/proc/{pid}/task/{tid}/stat"));
     let content = read_file(pid, &path).ok()?;
     Some(Stat::parse(&content)?.state)
-}
-
-/// A ptrace request whose address and data are plain numbers.
-fn request(what: libc::c_uint, tid: libc::pid_t, address: usize, data: usize) -> nix::Result<()> {
-    // SAFETY: the requests made here (SEIZE, INTERRUPT, DETACH) take numbers, not pointers into our
-    // memory, and only change the tracee.
-    let result = unsafe { libc::ptrace(what, tid, address, data) };
-    Errno::result(result).map(drop)
-}
-
-fn interrupt(tid: libc::pid_t) {
-    // It may have ended since: the wait that follows tells.
-    let _ = request(libc::PTRACE_INTERRUPT, tid, 0, 0);
-}
-
-pub(crate) fn registers(tid: libc::pid_t) -> Option<Registers> {
-    let arch = Arch::host()?;
-    let mut words = [0_u64; REGISTERS_MAX];
-    let mut vector = libc::iovec {
-        iov_base: words.as_mut_ptr().cast(),
-        iov_len: size_of_val(&words),
-    };
-    // SAFETY: the kernel writes at most `iov_len` bytes to `iov_base`, which is `words`, and the
-    // number of bytes written to `vector`; both outlive the call.
-    let result = unsafe { libc::ptrace(libc::PTRACE_GETREGSET, tid, NT_PRSTATUS, &raw mut vector) };
-    Errno::result(result).ok()?;
-    Some(Registers::new(arch, &words))
-}
-
-enum Stop {
-    NotYet,
-    Stopped { signal: i32, event: i32 },
-    Ended,
-}
-
-/// Whether a traced thread has stopped. Does not reap one that has ended.
-fn stop_of(tid: libc::pid_t) -> Stop {
-    // SAFETY: all zeroes is a valid siginfo_t.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let flags = libc::WSTOPPED | libc::WNOHANG | libc::__WALL;
-    // SAFETY: the kernel writes one siginfo_t to `info`, which outlives the call.
-    let result = unsafe { libc::waitid(libc::P_PID, tid.unsigned_abs(), &raw mut info, flags) };
-    if result != 0 {
-        return match Errno::last() {
-            Errno::EINTR => Stop::NotYet,
-            _ => Stop::Ended,
-        };
-    }
-    // SAFETY: waitid fills these fields; with nothing to report they stay 0.
-    let (found, status) = unsafe { (info.si_pid(), info.si_status()) };
-    if found == 0 {
-        return Stop::NotYet;
-    }
-    Stop::Stopped {
-        signal: status & 0xff,
-        event: (status >> 8) & 0xff,
-    }
-}
-
-/// Whether a killed thread has not got to its end yet; if it has, its end is taken note of.
-fn is_yet_to_end(tid: libc::pid_t) -> bool {
-    let mut status = 0;
-    // SAFETY: the kernel writes one int to `status`, which outlives the call.
-    let result = unsafe { libc::waitpid(tid, &raw mut status, libc::__WALL | libc::WNOHANG) };
-    if result == tid && libc::WIFSTOPPED(status) {
-        // It has not ended after all, and must not stand still for ever.
-        let event = status >> 16;
-        let signal = if event == 0 {
-            libc::WSTOPSIG(status)
-        } else {
-            0
-        };
-        let _ = request(libc::PTRACE_DETACH, tid, 0, signal.unsigned_abs() as usize);
-    }
-    result == 0
 }

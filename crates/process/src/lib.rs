@@ -52,6 +52,8 @@ pub mod syscalls;
 pub mod terminal;
 mod text;
 pub mod threads;
+pub mod turns;
+pub mod usage;
 pub mod watch;
 
 pub use self::core::{Core, CoreError, CoreThread};

@@ -21,6 +21,7 @@ mod places;
 mod python;
 mod recorder;
 mod schedule;
+mod stop;
 mod tasks;
 mod thread;
 
@@ -56,7 +57,7 @@ pub struct Options {
     pub children: bool,
     /// What frames are told apart by.
     pub grain: Grain,
-    /// For how long one thread may be stopped at most; zero: never.
+    /// For how long one thread may be stopped at most; zero: never. A stop that takes longer is cut short.
     pub pause_max: Duration,
     /// Whether native frames are recorded too: then each thread that runs is stopped for each of its samples.
     pub native: bool,

@@ -37,6 +37,10 @@ pub struct Counts {
     pub stops: u64,
     /// For how long altogether.
     pub stopped: Duration,
+    /// For how long at most.
+    pub stop_max: Duration,
+    /// Stops that took longer than is allowed: what was not copied by then was given up.
+    pub stops_over: u64,
 }
 
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use crate::member::Counts;
 use crate::places::Places;
-use crate::python::{Python, STOP_LIMIT};
+use crate::python::Python;
+use crate::stop::STOP_LIMIT;
 use crate::{Grain, Options};
 use cpython::frame::Mark;
 use cpython::mixed::{self, Piece};
@@ -184,15 +185,22 @@ impl Python {
         counts: &mut Counts,
     ) -> bool {
         let tid = self.threads.get(index).map_or(0, |thread| thread.tid);
+        if !self.stops.may_begin() {
+            return false;
+        }
         let Ok(hold) = Hold::take_thread(self.opened.pid, tid, STOP_LIMIT) else {
             return false;
         };
         let place = hold.threads().first().and_then(|held| held.registers);
         let place = place.as_ref().map(Place::from);
-        let copied = self.copy_one(index);
+        let mut cut = false;
+        let copied = self.copy_one_while(index, || {
+            cut = hold.held() > options.pause_max;
+            !cut
+        });
+        let place = place.filter(|_| !cut);
         let captured = place.and_then(|place| self.capture(index, place));
-        counts.stopped += hold.release();
-        counts.stops += 1;
+        self.stops.note(hold.release(), cut, options, counts);
         if copied.is_err() || self.resolve(index, options, builder) != Outcome::Read {
             return false;
         }

@@ -5,6 +5,7 @@ use crate::explain::Explainer;
 use crate::member::{Counts, Fate, Tick};
 use crate::natives::Natives;
 use crate::places::Places;
+use crate::stop::Stops;
 use crate::tasks::Tasks;
 use crate::thread::{Thread, kernel_ids};
 use cpython::runtime::Runtime;
@@ -12,7 +13,7 @@ use cpython::sweep::{InterpreterNow, Outcome, Sweeper, SweptThread};
 use cpython::threads::{kernel_id, thread_names};
 use look::Opened;
 use process::gauge::Gauge;
-use process::hold::Hold;
+use process::usage::CpuClock;
 use process::{LiveMemory, ReadError};
 use profile::{
     Builder, Frame, FrameId, FrameKind, Function, Metric, ProcessId, Sample, StackId, State, Track,
@@ -27,11 +28,9 @@ const RENEW: Duration = Duration::from_millis(100);
 /// How often they are while a thread is not known yet: it has just been created, and has no name so far.
 const RENEW_UNKNOWN: Duration = Duration::from_millis(1);
 /// A torn stack is read again so often before its thread is stopped.
-const AGAIN_MAX: usize = 2;
+pub(crate) const AGAIN_MAX: usize = 2;
 /// With shorter intervals the kernel is asked about each thread only so often.
 const ASK_EVERY: Duration = Duration::from_micros(900);
-/// How long a thread may take until it stands still, which it does when it gets a CPU; it is not held before that.
-pub(crate) const STOP_LIMIT: Duration = Duration::from_millis(50);
 /// A thread whose name is not known.
 const UNNAMED: &str = "?";
 /// What stands for the collector at work, and for a wait for the GIL.
@@ -56,16 +55,34 @@ pub(crate) struct Python {
     explainer: Explainer,
     tasks: Tasks,
     /// Stacks that the program is known to have had.
-    known: FxHashSet<(Option<StackId>, u32)>,
+    pub known: FxHashSet<(Option<StackId>, u32)>,
+    pub stops: Stops,
+    rest: Rest,
     renewed: Instant,
     gc_frame: Option<FrameId>,
     gil_frame: Option<FrameId>,
+}
+
+/// Whether the whole process rests.
+#[derive(Debug, Default)]
+struct Rest {
+    clock: Option<CpuClock>,
+    /// CPU time that it had used at the last sweep.
+    used_ns: Option<u64>,
+    /// Whether the last reading found every thread's stack as it was.
+    all_calm: bool,
+    /// When the kernel is next asked about a thread, in nanoseconds since the recording began.
+    ask_at_ns: u64,
 }
 
 impl Python {
     /// Nothing is read yet.
     pub fn new(opened: Opened, sweeper: Sweeper) -> Python {
         let explainer = Explainer::new(opened.pid);
+        let rest = Rest {
+            clock: CpuClock::of(opened.pid),
+            ..Rest::default()
+        };
         Python {
             opened,
             sweeper,
@@ -75,6 +92,8 @@ impl Python {
             explainer,
             tasks: Tasks::default(),
             known: FxHashSet::default(),
+            stops: Stops::default(),
+            rest,
             renewed: Instant::now(),
             gc_frame: None,
             gil_frame: None,
@@ -99,7 +118,11 @@ impl Python {
         {
             return Fate::Ended;
         }
-        let due = self.ask(tick, options);
+        let rests = !asks_always(options) && self.rests(tick);
+        let due = match rests {
+            true => Vec::new(),
+            false => self.ask(tick, options),
+        };
         self.explain(process, tick, options, builder, counts);
         let Python {
             opened, sweeper, ..
@@ -107,7 +130,7 @@ impl Python {
         let threads = &self.threads;
         let held = |index: &&usize| threads.get(**index).is_some_and(|t| t.is_held_for(options));
         let now: Vec<usize> = due.iter().filter(|index| !held(index)).copied().collect();
-        if sweeper.copy(opened.memory.memory(), &now).is_err() {
+        if !rests && sweeper.copy(opened.memory.memory(), &now).is_err() {
             return Fate::Ended;
         }
         let now: Vec<InterpreterNow> = sweeper.now().collect();
@@ -129,7 +152,22 @@ impl Python {
                 counts.errors += 1;
             }
         }
+        // What is still expected of them has proved true.
+        self.rest.all_calm = self.sweeper.threads().iter().all(SweptThread::is_calm);
         Fate::Lives
+    }
+
+    /// Whether no thread's stack can have changed since the last sweep, which found all as they were: the process has
+    /// used no CPU time, and nobody runs Python. A thread that has got a CPU a moment ago and gave the GIL back already
+    /// is found when the kernel is asked about each.
+    fn rests(&mut self, tick: Tick) -> bool {
+        let used_ns = self.rest.clock.and_then(|clock| clock.used_ns());
+        let before_ns = std::mem::replace(&mut self.rest.used_ns, used_ns);
+        let asks = tick.at_ns >= self.rest.ask_at_ns;
+        if used_ns.is_none() || used_ns != before_ns || asks || !self.rest.all_calm {
+            return false;
+        }
+        self.sweeper.look(self.opened.memory.memory()).is_ok() && self.sweeper.nobody_runs()
     }
 
     /// Which threads are to be read: those that may have run since the last sweep. With long intervals the kernel is
@@ -140,6 +178,7 @@ impl Python {
         let always = asks_always(options);
         let every_ns = u64::try_from(ASK_EVERY.as_nanos()).unwrap_or(0);
         let mut due = Vec::with_capacity(self.threads.len());
+        self.rest.ask_at_ns = u64::MAX;
         for (index, thread) in self.threads.iter_mut().enumerate() {
             let asked = always || tick.at_ns >= thread.asked_ns.saturating_add(every_ns);
             let mut ran = true;
@@ -147,6 +186,8 @@ impl Python {
                 thread.asked_ns = tick.at_ns;
                 ran = thread.ask(|futex| sweeper.is_gil(futex));
             }
+            let next_ns = thread.asked_ns.saturating_add(every_ns);
+            self.rest.ask_at_ns = self.rest.ask_at_ns.min(next_ns);
             sweeper.expect_calm(index, thread.is_asleep() && (!asked || !ran));
             // A thread at rest is read once more: it may have gone on between the question and the reading.
             if !always || ran || !thread.read_at_rest {
@@ -349,54 +390,6 @@ impl Python {
         outcome
     }
 
-    fn stop_and_read(
-        &mut self,
-        index: usize,
-        options: &Options,
-        builder: &mut Builder,
-        counts: &mut Counts,
-    ) -> bool {
-        let is_gil = |futex| self.sweeper.is_gil(futex);
-        let Some(thread) = self.threads.get_mut(index) else {
-            return false;
-        };
-        thread.ask(is_gil);
-        let tid = thread.tid;
-        // One that sleeps need not be stopped, and may be in a call that a stop would end half-way.
-        if options.pause_max.is_zero() || thread.is_asleep() {
-            return self.read_twice(index, options, builder);
-        }
-        let Ok(hold) = Hold::take_thread(self.opened.pid, tid, STOP_LIMIT) else {
-            return false;
-        };
-        let copied = self.copy_one(index);
-        counts.stopped += hold.release();
-        counts.stops += 1;
-        if copied.is_err() || self.resolve(index, options, builder) != Outcome::Read {
-            return false;
-        }
-        if let Some(thread) = self.threads.get(index) {
-            self.known.insert(way(thread, &self.sweeper, index));
-        }
-        true
-    }
-
-    /// Where no thread may be stopped: two readings that are the same.
-    fn read_twice(&mut self, index: usize, options: &Options, builder: &mut Builder) -> bool {
-        for _ in 0..AGAIN_MAX {
-            if self.copy_one(index).is_err() {
-                return false;
-            }
-            if self.resolve(index, options, builder) == Outcome::Read
-                && let Some(swept) = self.sweeper.threads().get(index)
-                && swept.unchanged() == swept.entries().len()
-            {
-                return true;
-            }
-        }
-        false
-    }
-
     /// Adds a thread's sample.
     fn add(
         &mut self,
@@ -471,7 +464,7 @@ impl Python {
 }
 
 /// A stack as far as it is told apart, and the function that runs, which has no frame of its own where a stack was cut.
-fn way(thread: &Thread, sweeper: &Sweeper, index: usize) -> (Option<StackId>, u32) {
+pub(crate) fn way(thread: &Thread, sweeper: &Sweeper, index: usize) -> (Option<StackId>, u32) {
     let entries = sweeper.threads().get(index).map(|swept| swept.entries());
     let innermost = entries
         .unwrap_or_default()

@@ -39,6 +39,7 @@ pub struct Recorder {
 impl Recorder {
     /// Of process `pid`, whose interpreter may still be on its way: it is waited for in the sweeps.
     pub fn new(pid: u32, options: Options) -> Recorder {
+        process::turns::ask_for_short_turns();
         let mut builder = Builder::new(Limits::default());
         let command = proc::command_line(pid).unwrap_or_default();
         let about = builder.about();

@@ -67,7 +67,7 @@ pub struct RecordArgs {
     /// Never stop a thread
     #[arg(long)]
     pub no_pause: bool,
-    /// Leave to stop a thread for a copy of its stack, where that changes too fast to be read otherwise; 0: never
+    /// How long a thread may be stopped for a copy of its stack, where that changes too fast to be read otherwise; 0: never
     #[arg(
         long,
         value_name = "US",
@@ -148,6 +148,8 @@ struct Document {
     sweeps: u64,
     stops: u64,
     stopped_us: u64,
+    stop_max_us: u64,
+    stops_over: u64,
     processes: usize,
     file: String,
     format: Format,
@@ -344,7 +346,9 @@ fn write(
         achieved_hz: sweeps as f64 / duration_s.max(1e-9),
         sweeps,
         stops: counts.stops,
-        stopped_us: u64::try_from(counts.stopped.as_micros()).unwrap_or(u64::MAX),
+        stopped_us: microseconds(counts.stopped),
+        stop_max_us: microseconds(counts.stop_max),
+        stops_over: counts.stops_over,
         processes: profile.processes.len(),
         file: path.to_string_lossy().into_owned(),
         format,
@@ -357,6 +361,11 @@ fn write(
     }
     Ok(())
 }
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// What came out, on standard error: the command's own output is not to be mixed with ours.
 fn tell(document: &Document, profile: &Profile, args: &RecordArgs) {
     let mut facts = vec![
@@ -375,6 +384,7 @@ fn tell(document: &Document, profile: &Profile, args: &RecordArgs) {
         }
     };
     problem(document.errors, "could not be read");
+    problem(document.stops_over, "stops too long");
     problem(document.truncated, "cut short");
     // With `max` there is no beat to be missed.
     if args.rate != Rate::Max {

@@ -1,6 +1,7 @@
 //! Who the threads of a process are.
 
 use super::SweptThread;
+use super::form::word;
 use crate::layout::GilHome;
 use crate::raw::Raw;
 use crate::reader::Reader;
@@ -12,6 +13,8 @@ use std::collections::HashSet;
 /// Most interpreters and threads of one process.
 const INTERPRETERS_MAX: usize = 10_000;
 const THREADS_MAX: usize = 100_000;
+/// Most bytes of a GIL: the struct is smaller in each version.
+const GIL_MAX: usize = 1024;
 
 /// An interpreter, and where it says what it does.
 #[derive(Debug, Clone)]
@@ -19,50 +22,46 @@ pub(super) struct Interpreter {
     pub state: Address,
     pub gil: Option<GilPlace>,
     collecting: Option<Address>,
-    /// The holder, whether it is locked, whether a collection goes on: as read last.
-    words: [[u8; 8]; 3],
+    /// Of the GIL, the bytes from which it says who has it, as read last.
+    gil_bytes: Vec<u8>,
+    /// Whether a collection goes on, as read last.
+    collecting_word: [u8; 4],
 }
 
 impl Interpreter {
     /// What is read of it in each sweep.
     pub fn push_ranges<'a>(&'a mut self, ranges: &mut Vec<Range<'a>>) {
-        let places = self.places();
-        for (address, word) in places.into_iter().zip(&mut self.words) {
-            if let Some((address, length)) = address {
-                ranges.push(Range {
-                    address,
-                    buffer: word.get_mut(..length).unwrap_or_default(),
-                    ok: false,
-                });
-            }
+        let mut push = |address, buffer: &'a mut [u8]| {
+            ranges.push(Range {
+                address,
+                buffer,
+                ok: false,
+            });
+        };
+        if let Some(gil) = self.gil {
+            push(gil.base(), &mut self.gil_bytes);
+        }
+        if let Some(address) = self.collecting {
+            push(address, &mut self.collecting_word);
         }
     }
 
     /// Which of these ranges were read, in the same order.
     pub fn note(&mut self, mut read: impl FnMut() -> bool) {
-        let places = self.places();
-        for (place, word) in places.into_iter().zip(&mut self.words) {
-            if place.is_some() && !read() {
-                *word = [0; 8];
-            }
+        if self.gil.is_some() && !read() {
+            self.gil_bytes.fill(0);
         }
-    }
-
-    fn places(&self) -> [Option<(Address, usize)>; 3] {
-        [
-            self.gil.map(|gil| (gil.holder, 8)),
-            self.gil.and_then(|gil| Some((gil.locked?, 4))),
-            self.collecting.map(|address| (address, 4)),
-        ]
+        if self.collecting.is_some() && !read() {
+            self.collecting_word = [0; 4];
+        }
     }
 
     /// What it did when it was read.
     pub fn now(&self) -> super::InterpreterNow {
-        let [holder, locked, collecting] = self.words.map(u64::from_le_bytes);
-        let free = self.gil.is_some_and(|gil| gil.locked.is_some()) && locked != 1;
+        let holder = self.gil.and_then(|gil| gil.holder(&self.gil_bytes));
         super::InterpreterNow {
-            gil_holder: if free { Address::NULL } else { Address(holder) },
-            collecting: collecting == 1,
+            gil_holder: holder.unwrap_or(Address::NULL),
+            collecting: u32::from_le_bytes(self.collecting_word) == 1,
         }
     }
 }
@@ -75,6 +74,35 @@ pub(super) struct GilPlace {
     holder: Address,
     /// Up to 3.11 the holder is null while nobody has it.
     locked: Option<Address>,
+}
+
+impl GilPlace {
+    /// From where on it is read in each sweep.
+    fn base(&self) -> Address {
+        self.locked
+            .map_or(self.holder, |locked| locked.min(self.holder))
+    }
+
+    /// How many bytes are read: both words, which lie side by side.
+    fn len(&self) -> usize {
+        let end = |address: Address, len: u64| address.0.saturating_add(len);
+        let locked = self.locked.map_or(0, |locked| end(locked, 4));
+        let len = end(self.holder, 8).max(locked) - self.base().0;
+        usize::try_from(len).unwrap_or(0).min(GIL_MAX)
+    }
+
+    /// Who has it, by the bytes that were read; `None`: nobody.
+    fn holder(&self, bytes: &[u8]) -> Option<Address> {
+        let offset = |address: Address| usize::try_from(address.0 - self.base().0).ok();
+        if let Some(locked) = self.locked {
+            let at = offset(locked)?;
+            let word = bytes.get(at..at.checked_add(4)?)?;
+            if word != 1_u32.to_le_bytes() {
+                return None;
+            }
+        }
+        Some(Address(word(bytes, offset(self.holder)?)?))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -158,11 +186,13 @@ fn interpreter(reader: &Reader<'_>, runtime: &Runtime, state: Address) -> Interp
         Err(_) => reader.place(runtime.address, layout.runtime.gc),
     };
     let collecting = gc.and_then(|gc| reader.place(gc, layout.gc_state.collecting));
+    let gil = gil(reader, runtime, state).ok().flatten();
     Interpreter {
         state,
-        gil: gil(reader, runtime, state).ok().flatten(),
+        gil,
         collecting: collecting.ok(),
-        words: Default::default(),
+        gil_bytes: vec![0; gil.map_or(0, |gil| gil.len())],
+        collecting_word: [0; 4],
     }
 }
 

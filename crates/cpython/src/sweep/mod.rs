@@ -124,6 +124,11 @@ impl SweptThread {
         self.ident != 0
     }
 
+    /// Whether it was expected not to have run when it was copied last.
+    pub fn is_calm(&self) -> bool {
+        self.calm
+    }
+
     /// Begins a sweep.
     fn plan(&mut self, form: &Form) {
         self.copy.plan(self.chain.frames(), form);
@@ -370,12 +375,40 @@ impl Sweeper {
         }
     }
 
+    /// Reads of the interpreters alone what they do.
+    ///
+    /// # Errors
+    /// When the process has ended or may not be read.
+    pub fn look(&mut self, memory: &dyn Memory) -> Result<(), ReadError> {
+        self.read(memory, &[], true)
+    }
+
+    /// Whether nobody had a GIL when that was read last, and each interpreter has one: no thread could then run Python.
+    pub fn nobody_runs(&self) -> bool {
+        let free = |i: &list::Interpreter| i.gil.is_some() && i.now().gil_holder.is_null();
+        self.interpreters.iter().all(free)
+    }
+
     /// Copies the frames of these threads (ascending indices into [`Sweeper::threads`]), all in one call as a rule.
     /// Nothing but frames and heads of thread states is read.
     ///
     /// # Errors
     /// When the process has ended or may not be read.
     pub fn copy(&mut self, memory: &dyn Memory, which: &[usize]) -> Result<(), ReadError> {
+        self.copy_while(memory, which, || true)
+    }
+
+    /// As [`Sweeper::copy`], for as long as `may_go_on` says so before each further read: a deep stack that was not
+    /// seen before takes many. What is left undone is [`Outcome::Torn`]; the next copy knows where to read for it.
+    ///
+    /// # Errors
+    /// When the process has ended or may not be read.
+    pub fn copy_while(
+        &mut self,
+        memory: &dyn Memory,
+        which: &[usize],
+        mut may_go_on: impl FnMut() -> bool,
+    ) -> Result<(), ReadError> {
         let mut due: Vec<usize> = Vec::with_capacity(which.len());
         for &index in which {
             if let Some(thread) = self.threads.get_mut(index) {
@@ -387,6 +420,9 @@ impl Sweeper {
         for _ in 0..ROUNDS_MAX {
             if due.is_empty() {
                 return Ok(());
+            }
+            if !may_go_on() {
+                break;
             }
             self.read(memory, &due, std::mem::take(&mut with_interpreters))?;
             let (form, threads) = (&self.form, &mut self.threads);
