@@ -98,6 +98,11 @@ impl Knots<'_, '_> {
             && others.is_some_and(|others| others.contains(&p));
         let free = woken || world.is_given(&descriptor.kind) || world.has_outside;
         match others {
+            Some(others)
+                if others[..] == [p]
+                    && !write
+                    && !free
+                    && self.written_by_reach(node, p, &descriptor.kind) => {}
             Some(others) if !others.is_empty() && !free => {
                 let link = if queue { Link::Reach } else { Link::Definite };
                 for &other in others {
@@ -107,6 +112,44 @@ impl Knots<'_, '_> {
             // End of file, an error, or somebody outside.
             _ => self.open(node),
         }
+    }
+
+    /// Of a connection with both ends in one process, read by tasks: links the gate of what is read at one end to those who can
+    /// reach the other end's transport, where that is known.
+    fn written_by_reach(&mut self, node: NodeId, p: usize, kind: &FdKind) -> bool {
+        let world = self.world;
+        let FdKind::Socket {
+            connection: Some(connection),
+            ..
+        } = kind
+        else {
+            return false;
+        };
+        let Some((process, index)) = world.process(p).zip(world.index.get(p)) else {
+            return false;
+        };
+        let is_peer = |fd: &&snapshot::Fd| matches!(fd.kind, FdKind::Socket { inode, .. } if Some(inode) == connection.peer_inode);
+        let mut peers = process.fds.iter().filter(is_peer);
+        let (Some(peer), None) = (peers.next(), peers.next()) else {
+            return false;
+        };
+        let reads = |wait: &&Wait| wait.operation == Operation::Read && wait.fds == [peer.fd];
+        let mut tasks = process.tasks.iter().enumerate();
+        let reader = tasks.find_map(|(k, task)| {
+            let wait = task.waits_for.as_ref().filter(reads)?;
+            Some((Actor::Task(p, k), wait.address?))
+        });
+        let (Some((reader, transport)), true) = (reader, process.reach_complete) else {
+            return false;
+        };
+        // Who has the transport and is not found to have it was not asked for.
+        let reachers = index.reachers.get(&transport);
+        if !reachers.is_some_and(|all| all.iter().any(|(actor, _)| *actor == reader)) {
+            return false;
+        }
+        self.need_actor(node, reader, Link::Definite);
+        self.reach(node, p, &[transport], &[]);
+        true
     }
 
     pub(crate) fn fill_process(&mut self, node: NodeId, p: usize) {

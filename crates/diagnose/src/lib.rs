@@ -98,7 +98,7 @@
 //! | a plain future | wait {Future, Await, address}; object `AsyncFuture { state, event_loop, follows, all }`, `all` where it needs every one of its wakers (gather, TaskGroup, `asyncio.wait` for all) |
 //! | `run_in_executor`, `to_thread` | the awaited `AsyncFuture` has `follows` = the `concurrent.futures.Future` |
 //! | `run_coroutine_threadsafe(c).result()` | wait {Future, Result} on the thread; `Future { event_loop }`, and once the task exists `wakes: [that Future]` at the task's address |
-//! | streams | wait {Socket or Pipe, Read/Write, fds} on the task; unknown transports: kind `Awaitable`, `watched` filled |
+//! | streams | wait {Socket or Pipe, Read/Write, fds; `address` the transport read from} on the task, and who reaches the transport at the other end, for few of them; unknown transports: kind `Awaitable`, `watched` filled |
 //! | `await process.wait()` | wait {Child, Reap, child} on the task |
 //! | `asyncio.Queue.join` with the consumer dead | the failed task stays in `tasks` (`Failed`, `exception`, `unretrieved`; `frames` and `reaches` from its traceback) |
 //! | a lock held over `await` | a hold on the suspended task, with the thread lock's address |

@@ -262,7 +262,7 @@ impl Knots<'_, '_> {
 
     /// Links a gate to all that can reach one of `addresses`, and whose code names one of `enders` where the first of them is
     /// what they reach.
-    fn reach(&mut self, node: NodeId, p: usize, addresses: &[Address], enders: &[&str]) {
+    pub(crate) fn reach(&mut self, node: NodeId, p: usize, addresses: &[Address], enders: &[&str]) {
         let world = self.world;
         let (Some(process), Some(index)) = (world.process(p), world.index.get(p)) else {
             return self.open(node);

@@ -19,6 +19,9 @@ use std::collections::{HashMap, HashSet};
 /// "everything can be reached".
 const OBJECTS_MAX: usize = 200_000;
 
+/// Most tasks that wait to read from a connection, for the question who could write at its other end.
+const TRANSPORTS_MAX: usize = 64;
+
 /// Fills what threads, tasks, loops and handlers of `reading` can reach. Nothing is done where nobody waits for anything
 /// that has to be reached to be given.
 /// `catches`: whether the process has handlers for signals.
@@ -269,6 +272,7 @@ fn targets(reading: &Reading) -> HashSet<Address> {
     let tasks = reading.tasks.iter();
     let endless = tasks.filter(|task| task.waits_for.as_ref().is_some_and(counts));
     targets.extend(endless.map(|task| task.address));
+    targets.extend(transports(reading));
     // A loop that has something to do, and may have to be woken for it.
     let due = reading.objects.iter().filter(|object| {
         matches!(
@@ -282,6 +286,24 @@ fn targets(reading: &Reading) -> HashSet<Address> {
     });
     targets.extend(due.map(|object| object.address));
     targets
+}
+
+/// The transports from which tasks wait to read: two may be the ends of one connection. Not where there are many, as in a server
+/// whose clients are elsewhere.
+fn transports(reading: &Reading) -> Vec<Address> {
+    let waits = reading
+        .tasks
+        .iter()
+        .filter_map(|task| task.waits_for.as_ref());
+    let reads = waits.filter(|wait| {
+        let read = wait.kind == Kind::Socket && wait.operation == snapshot::Operation::Read;
+        read && wait.timeout != Timeout::Limited
+    });
+    let found: Vec<Address> = reads.filter_map(|wait| wait.address).collect();
+    match found.len() {
+        2..=TRANSPORTS_MAX => found,
+        _ => Vec::new(),
+    }
 }
 
 fn counts(wait: &Wait) -> bool {

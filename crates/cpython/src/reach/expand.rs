@@ -220,8 +220,12 @@ impl<'a> World<'a> {
         links.partial |= attributes.len() >= ITEMS_MAX;
         // A started thread's own work is that thread's to do.
         let started = kind == Kind::Thread && self.is_started(object);
+        // A registry (3.13+) by which a server only closes what its handlers write to.
+        let serves = class.is("asyncio.base_events", "Server");
         for (name, to) in attributes {
-            if !started || !OF_THREAD.contains(&&*name) {
+            let left_out =
+                (started && OF_THREAD.contains(&&*name)) || (serves && name == "_clients");
+            if !left_out {
                 let label = Label::Attribute(name.into());
                 links.always.push(Link { label, to });
             }

@@ -235,6 +235,10 @@ fn library_frame(
                 wait.timeout = Timeout::Limited;
             }
             if let Some(receiver) = receiver {
+                // Whoever can reach the transport at the other end could write.
+                if rule.file == STREAMS && rule.operation == Operation::Read {
+                    wait.address = reader.some_attribute(receiver, "_transport");
+                }
                 wait.fds.extend(descriptor(reader, receiver));
                 wait.child = wait.child.or_else(|| child(reader, receiver));
             }
