@@ -40,7 +40,9 @@ pub struct ConvertArgs {
 /// # Errors
 /// Names those that there are.
 pub fn format(text: &str) -> Result<Format, String> {
-    Format::from_name(text).ok_or_else(|| {
+    // An ending names its format too: `-f svg`.
+    let by_ending = || Format::from_path(Path::new(&format!("x.{text}")));
+    Format::from_name(text).or_else(by_ending).ok_or_else(|| {
         let names: Vec<&str> = Format::all().map(Format::name).collect();
         format!("the formats are {}", names.join(", "))
     })

@@ -275,6 +275,7 @@ impl Session {
         let mut aside = Instant::now();
         loop {
             let at = self.schedule.next_sweep();
+            let at = end.map_or(at, |end| at.min(self.began + end));
             if self.wait_until(at, &mut aside)? {
                 break;
             }
@@ -398,7 +399,10 @@ fn tell(document: &Document, profile: &Profile, args: &RecordArgs) {
         crate::paint::harmless(&document.file),
         facts.join(", ")
     );
-    if profile.about.samples == 0 {
+    if profile.about.samples == 0 && profile.about.python.is_empty() {
+        let hint = "Nothing was recorded: no Python ran in this process. `--children` records those that it starts, too.";
+        let _ = writeln!(std::io::stderr(), "{hint}");
+    } else if profile.about.samples == 0 {
         let _ = writeln!(
             std::io::stderr(),
             "Nothing was recorded: no thread did anything that `--mode {}` counts. `--idle` records waiting threads too.",

@@ -45,6 +45,44 @@ fn spinning() -> Target {
 }
 
 #[test]
+fn a_slow_rate_does_not_prolong_it() {
+    let target = spinning();
+    let scratch = Scratch::new().expect("a directory");
+    let file = scratch.path().join("a.out");
+    let run = unknot(&[
+        "record",
+        "-f",
+        "svg",
+        "-r",
+        "0.01",
+        "-d",
+        "0.2",
+        "--json",
+        "-o",
+        &file.to_string_lossy(),
+        &target.pid().to_string(),
+    ]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let told = run.json();
+    // The next sweep would be due in a hundred seconds.
+    assert!(
+        told["duration_s"].as_f64().is_some_and(|s| s < 50.0),
+        "{told}"
+    );
+    assert_eq!(told["format"], "flamegraph");
+}
+
+#[test]
+fn a_command_that_is_not_python_is_told() {
+    let scratch = Scratch::new().expect("a directory");
+    let file = scratch.path().join("a.svg");
+    let file = file.to_string_lossy();
+    let run = unknot(&["record", "-o", &file, "--", "sh", "-c", ":"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("--children"), "{}", run.stderr);
+}
+
+#[test]
 fn a_process_in_each_format() {
     let target = spinning();
     let pid = target.pid().to_string();
