@@ -154,6 +154,8 @@ pub fn enter(
         worn_out: Vec::new(),
         tried: Vec::new(),
         main: None,
+        shown: Vec::new(),
+        hindrance: None,
     };
     let mut pause = PAUSE_MIN;
     loop {
@@ -197,6 +199,10 @@ struct Entry<'a> {
     tried: Vec<Tried>,
     /// The main thread.
     main: Option<u32>,
+    /// Where each thread was, for people.
+    shown: Vec<(u32, String)>,
+    /// Why the last look saw nothing.
+    hindrance: Option<EnterError>,
 }
 
 impl Entry<'_> {
@@ -205,25 +211,44 @@ impl Entry<'_> {
         let pid = self.target.pid;
         if let Some(waiting) = &mut self.placed {
             if !waiting.taken {
-                let taken = doors::is_taken(&self.target, &waiting.placed);
-                waiting.taken = taken.map_err(|error| EnterError::of_read(pid, error))?;
+                waiting.taken = match doors::is_taken(&self.target, &waiting.placed) {
+                    Err(ReadError::Gone) => return Err(EnterError::Ended(pid)),
+                    // It changes under the reading: the next look tells.
+                    Err(_) => false,
+                    Ok(taken) => taken,
+                };
             }
             if waiting.taken {
-                return Ok(());
+                return if has_ended(pid) {
+                    Err(EnterError::Ended(pid))
+                } else {
+                    Ok(())
+                };
             }
         }
-        let hold = self.hold()?;
-        let scene = threads::look(&self.target, &hold);
-        let scene = scene.map_err(|error| EnterError::of_read(pid, error))?;
-        self.main = scene
-            .threads
-            .iter()
-            .find(|thread| thread.main)
-            .map(|thread| thread.tid);
-        if scene.held > 0 && scene.stopped == scene.held {
-            self.take_back(&hold);
+        if is_stopped(pid) {
+            if self.placed.is_some()
+                && let Ok(hold) = self.hold()
+            {
+                self.take_back(&hold);
+            }
             return Err(EnterError::Stopped(pid));
         }
+        let (hold, scene) = match self.look() {
+            Ok(found) => found,
+            // Perhaps the next time: a thread may be in a call that no stop ends, a list just being changed.
+            Err(error @ (EnterError::NotHeld { .. } | EnterError::Memory { .. })) => {
+                self.hindrance = Some(error);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        self.hindrance = None;
+        let main = scene.threads.iter().find(|thread| thread.main);
+        self.main = main.map(|thread| thread.tid);
+        self.shown = (scene.threads.iter())
+            .filter_map(|thread| Some((thread.tid, thread.shown.clone()?)))
+            .collect();
         let (mut steps, tried) = ways::ways(&scene, self.means);
         self.tried = tried;
         self.wear_out(&steps);
@@ -231,10 +256,26 @@ impl Entry<'_> {
         for step in steps {
             match self.go(&hold, &scene, step) {
                 Ok(()) => return Ok(()),
-                Err(error) => self.note(&scene, step, &error),
+                Err(error) => self.note(step, &error),
             }
         }
         Ok(())
+    }
+
+    /// All threads, standing still.
+    fn look(&self) -> Result<(Hold, Scene), EnterError> {
+        let pid = self.target.pid;
+        let of_hold = |error| EnterError::of_hold(pid, error);
+        let mut watch = Watch::open(pid)?;
+        let mut hold = Hold::take_awake(pid, &mut watch).map_err(of_hold)?;
+        loop {
+            let scene = threads::look(&self.target, &hold);
+            // Those asleep in a write were not stopped; one that is no longer may have changed what was read.
+            if !hold.stop_woken(&mut watch).map_err(of_hold)? {
+                let scene = scene.map_err(|error| EnterError::of_read(pid, error))?;
+                return Ok((hold, scene));
+            }
+        }
     }
 
     fn hold(&self) -> Result<Hold, EnterError> {
@@ -299,19 +340,29 @@ impl Entry<'_> {
         }
     }
 
-    fn note(&mut self, scene: &Scene, step: Step, error: &error::Shut) {
-        let tid = match step.way {
+    fn note(&mut self, step: Step, error: &error::Shut) {
+        let tried = self.tried_way(step.way, error.to_string());
+        self.tried.push(tried);
+    }
+
+    /// The thread that a way leads into.
+    fn thread_of(&self, way: Way) -> Option<u32> {
+        match way {
             Way::Mailbox(tid) | Way::Errand(tid) | Way::Library(tid) => Some(tid),
             Way::MainCall => self.main,
             Way::AnyCall => None,
-        };
-        let thread = scene.threads.iter().find(|thread| Some(thread.tid) == tid);
-        self.tried.push(Tried {
-            door: step.way.door(),
+        }
+    }
+
+    fn tried_way(&self, way: Way, why: String) -> Tried {
+        let tid = self.thread_of(way);
+        let place = self.shown.iter().find(|(shown, _)| Some(*shown) == tid);
+        Tried {
+            door: way.door(),
             tid,
-            place: thread.and_then(|thread| thread.shown.clone()),
-            why: error.to_string(),
-        });
+            place: place.map(|(_, place)| place.clone()),
+            why,
+        }
     }
 
     fn arrived(mut self, began: Instant) -> Result<Entered, EnterError> {
@@ -326,14 +377,9 @@ impl Entry<'_> {
             // It may have ended since: then nothing is to be given back.
             let _ = doors::clear(&self.target, &hold, &waiting.placed);
         }
-        let tid = match waiting.step.way {
-            Way::Mailbox(tid) | Way::Errand(tid) | Way::Library(tid) => Some(tid),
-            Way::MainCall => self.main,
-            Way::AnyCall => None,
-        };
         Ok(Entered {
             door: waiting.step.way.door(),
-            tid,
+            tid: self.thread_of(waiting.step.way),
             woken: waiting.woken,
             took,
         })
@@ -346,9 +392,13 @@ impl Entry<'_> {
         began: Instant,
     ) -> Result<Entered, EnterError> {
         let waiting = self.placed.as_ref().map(|waiting| waiting.step.way);
+        let stopped = is_stopped(self.target.pid);
         let hold = self.hold()?;
         self.take_back(&hold);
         drop(hold);
+        if stopped {
+            return Err(EnterError::Stopped(self.target.pid));
+        }
         if arrived() {
             return self.arrived(began);
         }
@@ -359,18 +409,14 @@ impl Entry<'_> {
                 limit: self.options.limit,
             });
         }
+        if let Some(error) = self.hindrance.take() {
+            return Err(error);
+        }
         if let Some(way) = waiting {
-            let tid = match way {
-                Way::Mailbox(tid) | Way::Errand(tid) | Way::Library(tid) => Some(tid),
-                Way::MainCall => self.main,
-                Way::AnyCall => None,
-            };
-            self.tried.push(Tried {
-                door: way.door(),
-                tid,
-                place: None,
-                why: "it did not look for it: it may be in C code that takes long".to_owned(),
-            });
+            let why =
+                "it did not look: it may be in C code that takes long and keeps the interpreter";
+            let tried = self.tried_way(way, why.to_owned());
+            self.tried.push(tried);
         }
         Err(self.no_way())
     }
@@ -422,6 +468,20 @@ fn may_be_entered(target: &Target) -> Result<(), EnterError> {
         Err(ReadError::Absent) => Ok(()),
         Err(error) => Err(of_read(error)),
     }
+}
+
+/// Whether a signal has stopped it: that stops all its threads.
+fn is_stopped(pid: u32) -> bool {
+    let reader = process::ThreadReader::open(pid).ok();
+    let thread = reader.and_then(|mut reader| reader.read(pid, false));
+    thread.is_some_and(|thread| thread.state == 'T')
+}
+
+fn has_ended(pid: u32) -> bool {
+    let status = process::ProcStatus::read(pid);
+    // The first thread may have ended before the others.
+    let alone = process::proc::thread_ids(pid).map_or(true, |threads| threads.len() <= 1);
+    status.map_or(true, |status| status.is_zombie()) && alone
 }
 
 fn forbidden_by_environment(pid: u32) -> bool {

@@ -55,18 +55,22 @@ impl Mailbox {
         if self.is_full(reader)? {
             return Err(Shut::Because("another debugger's script waits there"));
         }
-        hold.write(&[
+        Ok(hold.write(&[
             Patch::new(self.path, path),
             Patch::new(self.flag, 1_i32.to_le_bytes()),
-        ])?;
-        self.ring(reader, hold)
+            self.bell(reader)?,
+        ])?)
     }
 
     /// Makes the evaluation loop look.
     pub fn ring(&self, reader: &Reader<'_>, hold: &Hold) -> Result<(), Shut> {
+        Ok(hold.write(&[self.bell(reader)?])?)
+    }
+
+    fn bell(&self, reader: &Reader<'_>) -> Result<Patch, ReadError> {
         let breaker: u64 = reader.scalar(self.breaker)?;
         let breaker = breaker | PLEASE_STOP;
-        Ok(hold.write(&[Patch::new(self.breaker, breaker.to_le_bytes())])?)
+        Ok(Patch::new(self.breaker, breaker.to_le_bytes()))
     }
 
     /// Takes the script back that the thread has not looked at.

@@ -49,10 +49,8 @@ pub(crate) struct Scene {
     pub main_interpreter: Address,
     /// The main interpreter's threads that are held, the main thread first.
     pub threads: Vec<Candidate>,
-    /// How many threads of the process stand still.
-    pub held: usize,
-    /// How many of them a signal like SIGSTOP had stopped before.
-    pub stopped: usize,
+    /// The thread that has the GIL, where one has.
+    pub gil_holder: Option<Address>,
 }
 
 /// Looks at the threads.
@@ -93,13 +91,8 @@ pub(crate) fn look(target: &Target, hold: &Hold) -> Result<Scene, ReadError> {
     threads.sort_by_key(|thread| !thread.main);
     Ok(Scene {
         main_interpreter: main.address,
+        gil_holder: main.gil.and_then(|gil| gil.holder),
         threads,
-        held: hold.threads().len(),
-        stopped: hold
-            .threads()
-            .iter()
-            .filter(|thread| thread.was_stopped)
-            .count(),
     })
 }
 

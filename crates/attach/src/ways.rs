@@ -72,7 +72,7 @@ pub(crate) fn ways(scene: &Scene, means: Means) -> (Vec<Step>, Vec<Tried>) {
     }
     if means.errand && means.kick {
         for thread in &threads {
-            take(errand(thread));
+            take(errand(scene, thread, means));
         }
     }
     if means.library && means.kick {
@@ -116,7 +116,7 @@ fn direct(thread: &Candidate, means: Means) -> Result<Step, Tried> {
             let way = match () {
                 () if means.mailbox => Way::Mailbox(thread.tid),
                 () if thread.main => Way::MainCall,
-                () if means.any_ring => Way::AnyCall,
+                () if means.any_ring && means.only.is_none() => Way::AnyCall,
                 () => return no("in this version only the main thread makes pending calls"),
             };
             return Ok(Step { way, wake: None });
@@ -151,9 +151,16 @@ fn direct(thread: &Candidate, means: Means) -> Result<Step, Tried> {
     }
 }
 
-fn errand(thread: &Candidate) -> Result<Step, Tried> {
+fn errand(scene: &Scene, thread: &Candidate, means: Means) -> Result<Step, Tried> {
     let no = |why: &str| Err(tried(thread, Door::BorrowedThread, why));
     let sleep = asleep(thread, Door::BorrowedThread)?;
+    // It would wait for the GIL. Whoever has that can be asked without detours, and if it does not look it does not let
+    // go of the GIL either.
+    let asked = |holder: &&Candidate| means.mailbox || means.any_ring || holder.main;
+    let holder = (scene.threads.iter()).find(|other| Some(other.state) == scene.gil_holder);
+    if holder.filter(asked).is_some() {
+        return no("another thread has the GIL");
+    }
     if !thread.detached {
         return no("it has not let go of the interpreter");
     }

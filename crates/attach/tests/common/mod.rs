@@ -107,6 +107,11 @@ impl Subject {
         }
     }
 
+    /// Lets it go on.
+    pub fn go(&mut self) {
+        self.input.write_all(b"go\n").expect("it reads");
+    }
+
     /// Lets it go on, and checks that it ends well.
     pub fn finish(mut self, context: &str) {
         // It may have ended by itself.

@@ -102,7 +102,7 @@ pub(super) fn prepare(
     let mut words = [0; WORDS];
     words.copy_from_slice(registers.words());
     let plan = Plan::new(words[RSP], floats.len(), errand);
-    plan.check(pid, Address(words[RSP]), errand.stack_bytes)?;
+    plan.check(pid, registers, errand.stack_bytes)?;
     let mut stack = vec![0; usize::try_from(plan.top - plan.bottom()).unwrap_or(0)];
     put(&mut stack, plan.offset(plan.floats), &floats);
     put(&mut stack, plan.offset(plan.data), errand.data);
@@ -178,18 +178,25 @@ impl Plan {
         usize::try_from(address.saturating_sub(self.bottom())).unwrap_or(usize::MAX)
     }
 
-    /// Whether the stack has that much room.
-    fn check(&self, pid: u32, sp: Address, stack_bytes: u64) -> Result<(), ChangeError> {
+    /// Whether the thread is on its own stack, and that has this much room.
+    fn check(&self, pid: u32, registers: &Registers, stack_bytes: u64) -> Result<(), ChangeError> {
         let no_room = ChangeError::Unsupported("the thread's stack has no room for it");
+        let other = ChangeError::Unsupported("the thread is not on its own stack");
         let maps = Maps::read(pid).map_err(|_| ChangeError::Gone)?;
-        let stack = maps.iter().find(|mapping| mapping.contains(sp));
-        let stack = stack.filter(|mapping| mapping.perms.write).ok_or(no_room)?;
-        let grows = stack
-            .path
-            .as_ref()
-            .is_some_and(|path| path.as_os_str() == "[stack]");
-        // The main thread's stack is made larger by the kernel as it is used; what is written here must be there.
-        let needed = if grows { 0 } else { stack_bytes };
+        let (sp, own) = (registers.sp(), registers.thread_pointer());
+        let mut mappings = maps.iter().filter(|mapping| mapping.perms.write);
+        let stack = mappings.find(|mapping| mapping.contains(sp)).ok_or(other)?;
+        let named = |name: &str| {
+            let path = stack.path.as_ref();
+            path.is_some_and(|path| path.as_os_str() == name)
+        };
+        // The kernel makes the main thread's stack larger as it is used; what is written here must be there. Another
+        // thread's has its descriptor at the end. A stack for signal handlers, or of coroutines, is neither.
+        let needed = match () {
+            () if named("[stack]") => 0,
+            () if stack.contains(own) && own > sp && !named("[heap]") => stack_bytes,
+            () => return Err(other),
+        };
         if self.bottom().saturating_sub(needed) > stack.start.0 {
             Ok(())
         } else {
