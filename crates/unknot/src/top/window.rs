@@ -262,9 +262,15 @@ fn row(profile: &Profile, totals: &[&Total], long_ns: u64) -> Row {
     let heaviest = totals.iter().max_by_key(|total| total.wall_ns);
     let (pid, tid) = heaviest.map_or((0, 0), |total| id(profile, total));
     let track = heaviest.and_then(|total| profile.tracks.get(total.track as usize));
-    let state = State::ALL
-        .into_iter()
-        .max_by(|a, b| in_state(*a).total_cmp(&in_state(*b)));
+    // What a first look finds stands for no time yet.
+    let samples_in = |state: State| -> u64 {
+        let of_state = totals.iter().filter(|total| total.state == state);
+        of_state.map(|total| total.samples).sum()
+    };
+    let state = State::ALL.into_iter().max_by(|a, b| {
+        let by_time = in_state(*a).total_cmp(&in_state(*b));
+        by_time.then_with(|| samples_in(*a).cmp(&samples_in(*b)))
+    });
     let frame = heaviest.and_then(|total| innermost(profile, total));
     let function = frame.and_then(|frame| profile.function_of(frame));
     let waits_for = heaviest.and_then(|total| {
