@@ -327,3 +327,56 @@ fn size_of_features(features: u64) -> usize {
 fn size_of_features(_: u64) -> usize {
     XSTATE_MIN
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errand(calls: &[(Address, [Argument; 2])]) -> Errand<'_> {
+        Errand {
+            calls,
+            data: b"seventeen bytes!!",
+            restorer: Address(0x7000),
+            stack_bytes: 0,
+            may_end_call: false,
+        }
+    }
+
+    #[test]
+    fn everything_has_its_place_below_the_red_zone() {
+        let none = Argument::Number(0);
+        let calls = [(Address(0x1000), [none, none]); 3];
+        let plan = Plan::new(0x7fff_1238, 2700, &errand(&calls));
+        assert!(plan.top <= 0x7fff_1238 - RED_ZONE);
+        assert!(plan.floats.is_multiple_of(64) && plan.floats + 2700 <= plan.top);
+        assert!(plan.data.is_multiple_of(16) && plan.data + 17 <= plan.floats);
+        // The first function's frame is the lowest: what it pushes overwrites none of the others.
+        assert!(plan.frames.is_sorted() && plan.frames.len() == 3);
+        for (frame, next) in plan
+            .frames
+            .iter()
+            .zip(plan.frames.iter().skip(1).chain([&plan.data]))
+        {
+            assert!(frame + FRAME_BYTES as u64 <= *next);
+            assert_eq!(frame % 16, 8, "as a call leaves the stack");
+        }
+    }
+
+    #[test]
+    fn a_call_is_begun_again_or_its_end_is_told() {
+        let mut words = [0; WORDS];
+        (words[ORIG_RAX], words[RIP]) = (0, 0x4002);
+        let back = |words: [u64; WORDS]| back(words, &Registers::new(&X86_64, &words));
+        words[RAX] = (-512_i64).cast_unsigned();
+        let again = back(words);
+        assert_eq!((again[RIP], again[RAX]), (0x4000, 0));
+        // What cannot be gone on with tells EINTR, where that may be.
+        (words[RAX], words[ORIG_RAX]) = ((-516_i64).cast_unsigned(), 7);
+        let ended = back(words);
+        assert_eq!((ended[RIP], ended[RAX].cast_signed()), (0x4002, -4));
+        // clock_nanosleep whose rest is where its time was.
+        words[ORIG_RAX] = 230;
+        (words[12], words[7]) = (0x5000, 0x5000);
+        assert_eq!(back(words)[RIP], 0x4000);
+    }
+}
