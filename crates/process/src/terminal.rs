@@ -1,7 +1,14 @@
 //! The terminal that a stream leads to.
 
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, AsRawFd};
+
+/// Whether reading from `stream` would return at once, or within so many milliseconds: there is something, or its end.
+pub fn is_readable(stream: impl AsFd, within_ms: u16) -> bool {
+    let mut polled = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+    matches!(poll(&mut polled, PollTimeout::from(within_ms)), Ok(count) if count > 0)
+}
 
 /// How many columns the terminal behind `stream` has; `None` where there is none, or it does not know.
 pub fn columns(stream: impl AsFd) -> Option<usize> {
