@@ -42,6 +42,9 @@ Examples:
     #[command(after_help = "Example:
   unknot ps --json")]
     Ps(PsArgs),
+    /// Stop a program where you want, step through it, look into it
+    #[command(after_help = crate::debug::HELP)]
+    Debug(crate::debug::DebugArgs),
     /// Record where a program spends its time, or waits
     #[command(after_help = crate::record::HELP)]
     Record(crate::record::RecordArgs),
@@ -174,9 +177,11 @@ impl Command {
             Command::Dump(args) => Some(&args.target.target),
             Command::Record(args) => Some(&args.target.target),
             Command::Top(args) => Some(&args.target.target),
-            Command::Ps(_) | Command::Convert(_) | Command::Diff(_) | Command::Completions(_) => {
-                None
-            }
+            Command::Ps(_)
+            | Command::Debug(_)
+            | Command::Convert(_)
+            | Command::Diff(_)
+            | Command::Completions(_) => None,
         }
     }
 }

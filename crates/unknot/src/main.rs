@@ -4,6 +4,7 @@
 mod cli;
 mod completions;
 mod convert;
+mod debug;
 mod diff;
 mod dump;
 mod failure;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Command::Why(args) => why::run(&args, escaped),
         Command::Dump(args) => dump::run(&args, escaped),
         Command::Ps(args) => ps::run(&args),
+        Command::Debug(args) => debug::run(&args),
         Command::Record(args) => record::run(&args, escaped),
         Command::Top(args) => top::run(&args, escaped),
         Command::Convert(args) => convert::run(&args),

@@ -103,13 +103,17 @@ fn only_one(words: &[OsString]) -> Result<(), Failure> {
 
 /// The interpreter to run scripts with, followed by their words.
 fn with_python(python: Option<&Path>, words: &[OsString]) -> Vec<OsString> {
-    let interpreter = python
-        .map(Path::to_owned)
-        .or_else(active_environment)
-        .unwrap_or_else(|| PathBuf::from("python3"));
-    std::iter::once(interpreter.into_os_string())
+    std::iter::once(self::python(python).into_os_string())
         .chain(words.iter().cloned())
         .collect()
+}
+
+/// The interpreter to run scripts with: the one that was named, the active environment's, or `python3`.
+pub fn python(named: Option<&Path>) -> PathBuf {
+    named
+        .map(Path::to_owned)
+        .or_else(active_environment)
+        .unwrap_or_else(|| PathBuf::from("python3"))
 }
 
 fn active_environment() -> Option<PathBuf> {
