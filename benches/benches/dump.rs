@@ -1,23 +1,62 @@
-//! All stacks of a process, once: how long each tool takes from its start to its end, and how long the process stands still.
+//! All stacks of a process, once: how long each tool takes from its start to its end, how long the process stands still, and how
+//! much memory the tool needs.
 //!
-//! `cargo bench -p benches --bench dump [-- --runs N] [--write]`
+//! `cargo bench -p benches --bench dump [-- --runs N] [--python TAG]… [--threads N]… [--write]`
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use benches::peers::{Tool, subject_python, tools};
-use benches::report::{Series, machine, median, table};
+use benches::peers::{Cost, Tool, build_unknot, dumpers, environment, python};
+use benches::report::{Column, Series, machine, ms, put, table};
 use benches::subject::{Watcher, with_threads};
 use clap::Parser;
+use testkit::Interpreter;
+
+/// A tool that has taken so long in one situation is not run there again.
+const BUDGET: Duration = Duration::from_secs(20);
+/// How many threads compute without the GIL while it is measured how long the busy process stands still.
+const NATIVE_BUSY: u32 = 2;
+const COLUMNS: [Column; 5] = [
+    column("all asleep, ms", 1, true),
+    column("a tenth computing, ms", 1, true),
+    column("frozen, one computing, ms", 2, false),
+    column("frozen, three computing, ms", 2, false),
+    column("memory, MiB", 1, false),
+];
+const ASLEEP: usize = 0;
+const BUSY: usize = 1;
+const FROZEN: usize = 2;
+const FROZEN_BUSY: usize = 3;
+const MEMORY: usize = 4;
+
+const fn column(title: &'static str, digits: usize, ratio: bool) -> Column {
+    Column {
+        title,
+        digits,
+        ratio,
+    }
+}
 
 #[derive(Parser)]
 struct Arguments {
-    /// How often each tool is run on each process
+    /// How often each tool is run in each situation
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// The CPythons that are looked at
+    #[arg(long, default_values = ["3.8", "3.11", "3.13", "3.14", "3.14t", "3.15"])]
+    python: Vec<String>,
+    /// How many threads their processes have
+    #[arg(long, default_values_t = [50, 1000])]
+    threads: Vec<u32>,
+    /// The unknot that is measured, instead of one that is built
+    #[arg(long)]
+    unknot: Option<PathBuf>,
+    /// Only the tools with this in their names
+    #[arg(long, default_value = "")]
+    only: String,
     /// Write the tables to docs/benchmarks.md
     #[arg(long)]
     write: bool,
@@ -28,99 +67,123 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let python = subject_python()?;
-    let tools = tools()?;
-    let mut text = String::from("# Benchmarks\n\n## All stacks, once\n\n");
-    let _ = writeln!(
-        text,
-        "Made by `cargo bench -p benches --bench dump -- --write`, {} runs of each tool, by turns; medians.",
-        arguments.runs
+    let unknot = arguments.unknot.clone();
+    let unknot = unknot.map_or_else(build_unknot, Ok)?;
+    let peers = environment()?;
+    let mut text = format!(
+        "{} runs of each tool, by turns; {}.\n",
+        arguments.runs,
+        machine()
     );
-    let _ = writeln!(
-        text,
-        "{}; {}.\n",
-        machine(),
-        python
-            .to_string()
-            .split("  ")
-            .next()
-            .unwrap_or_default()
-            .trim()
-    );
-    let versions: Vec<String> = tools.iter().filter_map(Tool::version).collect();
-    let mut versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-    versions.dedup();
-    let _ = writeln!(text, "{}.\n", versions.join("; "));
-    let _ = writeln!(
-        text,
-        "*Frozen* is the longest time in which the process, every thread of it but one being asleep, did not get to look at the clock \
-         while the tool ran. It holds the scheduler's own pauses too: the last row is as long a time without any tool.\n"
-    );
-    for threads in [50, 1000] {
-        let rows = measure(&tools, threads, arguments.runs)?;
-        let _ = writeln!(text, "### {threads} threads\n\n{}", table(&rows));
+    for (index, tag) in arguments.python.iter().enumerate() {
+        let python = match python(tag) {
+            Ok(python) => python,
+            Err(error) => {
+                let _ = writeln!(text, "\n{error}.");
+                continue;
+            }
+        };
+        let mut tools = dumpers(python, &unknot, &peers);
+        tools.retain(|tool| tool.name.contains(&arguments.only));
+        if index == 0 {
+            let mut versions: Vec<String> = tools.iter().filter_map(Tool::version).collect();
+            versions.dedup();
+            let _ = writeln!(text, "{}.", versions.join("; "));
+        }
+        for &threads in &arguments.threads {
+            let rows = measure(&tools, python, threads, arguments.runs)?;
+            let rows = table(&COLUMNS, &rows, arguments.runs as usize);
+            let version = python.to_string();
+            let version = version.split("  ").filter(|part| !part.is_empty()).nth(1);
+            let version = version.map_or("", str::trim);
+            let _ = writeln!(
+                text,
+                "\n#### {tag} ({version}), {threads} threads\n\n{rows}"
+            );
+            std::io::stderr().write_all(rows.as_bytes())?;
+        }
     }
     std::io::stdout().write_all(text.as_bytes())?;
     if arguments.write {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
-        std::fs::create_dir_all(path.with_file_name(""))?;
-        std::fs::write(&path, text.trim_end().to_owned() + "\n")?;
+        put(&path, "dump", &text)?;
     }
     Ok(())
 }
 
 /// Every tool by turns, so that what else the machine does falls on all of them.
-fn measure(tools: &[Tool], threads: u32, runs: u32) -> Result<Vec<(String, Series)>> {
-    let python = subject_python()?;
-    let mut rows: Vec<(String, Series)> = tools
+fn measure(
+    tools: &[Tool],
+    python: &Interpreter,
+    threads: u32,
+    runs: u32,
+) -> Result<Vec<(String, Vec<Series>)>> {
+    let empty = || COLUMNS.iter().map(|_| Series::default()).collect();
+    let mut rows: Vec<(String, Vec<Series>)> = tools
         .iter()
-        .map(|tool| (tool.name.clone(), Series::default()))
+        .map(|tool| (tool.name.clone(), empty()))
         .collect();
-    let busy = with_threads(python, threads)?;
-    for _ in 0..runs {
-        for (tool, (_, series)) in tools.iter().zip(&mut rows) {
-            if series.failure.is_none() {
-                match tool.run(busy.pid()) {
-                    Ok(latency) => series.latency.push(latency),
-                    Err(error) => series.failure = Some(short(&error)),
-                }
-            }
-        }
-    }
-    drop(busy);
-    let watcher = Watcher::start(python, threads)?;
-    let mut alone = Series::default();
-    for _ in 0..runs {
-        for (tool, (_, series)) in tools.iter().zip(&mut rows) {
-            if series.failure.is_none() {
-                match watcher.longest_gap(|| tool.run(watcher.target.pid()).map(drop)) {
-                    Ok(gap) => series.frozen.push(gap),
-                    Err(error) => series.failure = Some(short(&error)),
-                }
-            }
-        }
-        let pause = rows
-            .first()
-            .and_then(|(_, series)| median(&series.latency))
-            .unwrap_or(Duration::from_millis(20));
-        alone.frozen.push(watcher.longest_gap(|| {
-            std::thread::sleep(pause);
+    for (column, busy) in [(ASLEEP, 0), (BUSY, threads / 10)] {
+        let target = with_threads(python, threads, busy)?;
+        by_turns(tools, &mut rows, column, runs, |tool, series| {
+            let cost = run(tool, target.pid())?;
+            series[column].values.push(ms(cost.latency));
+            series[MEMORY].values.push(cost.memory_kib as f64 / 1024.0);
             Ok(())
-        })?);
+        });
     }
-    rows.push(("no tool".to_owned(), alone));
+    let mut alone: Vec<Series> = empty();
+    for (column, busy) in [(FROZEN, 0), (FROZEN_BUSY, NATIVE_BUSY)] {
+        let watcher = Watcher::start(python, threads, busy)?;
+        by_turns(tools, &mut rows, column, runs, |tool, series| {
+            let frozen = watcher.frozen(|| run(tool, watcher.target.pid()).map(drop))?;
+            series[column].values.push(ms(frozen));
+            Ok(())
+        });
+        for _ in 0..runs {
+            let nothing = watcher.frozen(|| {
+                std::thread::sleep(Duration::from_millis(10));
+                Ok(())
+            })?;
+            alone[column].values.push(ms(nothing));
+        }
+    }
+    rows.push(("no tool, 10 ms".to_owned(), alone));
     Ok(rows)
+}
+
+fn by_turns(
+    tools: &[Tool],
+    rows: &mut [(String, Vec<Series>)],
+    column: usize,
+    runs: u32,
+    mut measure: impl FnMut(&Tool, &mut [Series]) -> Result<()>,
+) {
+    let mut spent = vec![Duration::ZERO; tools.len()];
+    for round in 0..runs as usize {
+        // Each round begins with another tool: who comes behind a heavy one finds the processor's caches cold.
+        for turn in 0..tools.len() {
+            let at = (round + turn) % tools.len();
+            let (tool, series, spent) = (&tools[at], &mut rows[at].1, &mut spent[at]);
+            if series[column].failure.is_some() || *spent > BUDGET {
+                continue;
+            }
+            let begin = Instant::now();
+            if let Err(error) = measure(tool, series) {
+                series[column].failure = Some(short(&error));
+            }
+            *spent += begin.elapsed();
+        }
+    }
+}
+
+fn run(tool: &Tool, pid: u32) -> Result<Cost> {
+    tool.run(Path::new(env!("CARGO_BIN_EXE_once")), pid)
 }
 
 /// The first line of an error, fit for a table.
 fn short(error: &anyhow::Error) -> String {
-    error
-        .to_string()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .replace('|', "/")
-        .chars()
-        .take(100)
-        .collect()
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default().replace('|', "/");
+    line.chars().take(160).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use testkit::{Interpreter, Scratch, run_limited};
@@ -13,7 +13,7 @@ const PEERS: [&str; 3] = ["py-spy==0.4.3", "pystack==1.7.2", "austin-dist==3.7.0
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// One way to ask one tool for all stacks of a process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tool {
     /// As the table names it.
     pub name: String,
@@ -24,8 +24,20 @@ pub struct Tool {
     forgetful: bool,
 }
 
+/// What one run cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// From start to end.
+    pub latency: Duration,
+    /// Greatest resident memory.
+    pub memory_kib: u64,
+    /// Of the tool.
+    pub cpu: Duration,
+}
+
 impl Tool {
-    fn new(name: &str, program: PathBuf, arguments: &str) -> Self {
+    /// A tool called with these words, which hold no spaces.
+    pub fn new(name: &str, program: PathBuf, arguments: &str) -> Self {
         let arguments = arguments.split(' ').map(str::to_owned).collect();
         Self {
             name: name.to_owned(),
@@ -35,105 +47,104 @@ impl Tool {
         }
     }
 
-    /// Runs it once on a process: the time from its start to its end.
+    /// Runs it once on a process. `once` is this package's program of that name.
     ///
     /// # Errors
     /// When it fails or takes too long.
-    pub fn run(&self, pid: u32) -> Result<Duration> {
+    pub fn run(&self, once: &Path, pid: u32) -> Result<Cost> {
         let scratch = Scratch::new()?;
-        let mut command = Command::new(&self.program);
-        for argument in &self.arguments {
-            if argument == "PID" {
-                command.arg(pid.to_string())
-            } else {
-                command.arg(argument)
-            };
-        }
+        let pid = pid.to_string();
+        let words = self.arguments.iter();
+        let mut command = Command::new(once);
+        command
+            .arg(&self.program)
+            .args(words.map(|word| if word == "PID" { &pid } else { word }));
         if self.forgetful {
             command.env("XDG_CACHE_HOME", scratch.path());
         }
-        let begin = Instant::now();
         let output = run_limited(&mut command, LIMIT)?;
-        let took = begin.elapsed();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut lines = text.lines();
+        let mut numbers = lines.next().unwrap_or_default().split(' ');
+        let mut next = || Some(numbers.next()?.parse::<i64>().unwrap_or(-1));
+        let cost = next().zip(next()).zip(next()).zip(next()).zip(next());
+        let Some(((((nanoseconds, memory), cpu), code), printed)) = cost else {
+            bail!("{} cannot be started", self.name);
+        };
         // `unknot why` says with 1 that it found something.
-        let said = output.status.success()
-            || (self.arguments.first().is_some_and(|word| word == "why")
-                && output.status.code() == Some(1));
+        let said =
+            code == 0 || (self.arguments.first().is_some_and(|word| word == "why") && code == 1);
         ensure!(
-            said && !output.stdout.is_empty(),
-            "{} failed: {}",
-            self.name,
-            first_line(&output.stderr)
+            said && printed > 0,
+            "fails: {}",
+            lines.next().unwrap_or_default()
         );
-        Ok(took)
+        Ok(Cost {
+            latency: Duration::from_nanos(nanoseconds.unsigned_abs()),
+            memory_kib: memory.unsigned_abs(),
+            cpu: Duration::from_micros(cpu.unsigned_abs()),
+        })
     }
 
     /// What it says to `--version`.
     pub fn version(&self) -> Option<String> {
         let output = run_limited(Command::new(&self.program).arg("--version"), LIMIT).ok()?;
-        Some(first_line(&output.stdout)).filter(|line| !line.is_empty())
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+        Some(line.to_owned())
     }
 }
 
-fn first_line(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// All tools that are here or can be brought, unknot first.
+/// All tools that are here or can be brought, for processes of this interpreter; unknot first.
 ///
 /// # Errors
 /// When unknot cannot be built.
-pub fn tools() -> Result<Vec<Tool>> {
-    let unknot = build_unknot()?;
-    let mut first = Tool::new("unknot dump (nothing cached)", unknot.clone(), "dump PID");
+pub fn dumpers(python: &Interpreter, unknot: &Path, peers: &Path) -> Vec<Tool> {
+    let peer = |name: &str| peers.join(name);
+    let own = |name: &str, arguments: &str| Tool::new(name, unknot.to_owned(), arguments);
+    let mut first = own("unknot dump, nothing cached", "dump PID");
     first.forgetful = true;
-    let mut tools = vec![
-        Tool::new("unknot dump", unknot.clone(), "dump PID"),
-        first,
-        Tool::new(
-            "unknot dump --no-pause",
-            unknot.clone(),
-            "dump --no-pause PID",
-        ),
-        Tool::new("unknot why", unknot, "why PID"),
-    ];
-    let peers = environment()?.join("bin");
-    tools.push(Tool::new(
-        "py-spy dump",
-        peers.join("py-spy"),
-        "dump --pid PID",
-    ));
-    tools.push(Tool::new(
-        "py-spy dump --nonblocking",
-        peers.join("py-spy"),
-        "dump --nonblocking --pid PID",
-    ));
-    tools.push(Tool::new(
-        "pystack remote",
-        peers.join("pystack"),
-        "remote PID",
-    ));
-    tools.push(Tool::new(
-        "austin --where",
-        peers.join("austin"),
-        "--where PID",
-    ));
     let mut gdb = Tool::new(
         "gdb, native stacks alone",
         PathBuf::from("gdb"),
         "-q -batch -p PID -ex",
     );
     gdb.arguments.push("thread apply all backtrace".to_owned());
-    tools.push(gdb);
-    Ok(tools)
+    let mut tools = vec![
+        own("unknot dump", "dump PID"),
+        first,
+        own("unknot dump --locals", "dump --locals PID"),
+        own("unknot why", "why PID"),
+        Tool::new("austin --where", peer("austin"), "--where PID"),
+        Tool::new("py-spy dump", peer("py-spy"), "dump --pid PID"),
+        Tool::new(
+            "py-spy dump --locals",
+            peer("py-spy"),
+            "dump --locals --pid PID",
+        ),
+        Tool::new("pystack remote", peer("pystack"), "remote PID"),
+        Tool::new(
+            "pystack remote --locals",
+            peer("pystack"),
+            "remote --locals PID",
+        ),
+        gdb,
+    ];
+    if python.at_least(15) {
+        tools.push(Tool::new(
+            "profiling.sampling dump",
+            python.path.clone(),
+            "-m profiling.sampling dump PID",
+        ));
+    }
+    tools
 }
 
-fn build_unknot() -> Result<PathBuf> {
+/// Builds unknot: where it is.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_unknot() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let status = Command::new(cargo)
@@ -146,17 +157,20 @@ fn build_unknot() -> Result<PathBuf> {
     Ok(target.join("release/unknot").canonicalize()?)
 }
 
-/// A virtual environment with the peers, in the cache directory.
-fn environment() -> Result<PathBuf> {
+/// A virtual environment with the peers, in the cache directory: where their programs are.
+///
+/// # Errors
+/// When they cannot be installed.
+pub fn environment() -> Result<PathBuf> {
     let cache = testkit::pythons_dir()
         .context("no cache directory: neither XDG_CACHE_HOME nor HOME is set")?;
     let place = cache.with_file_name("peers");
     let done = place.join("requirements.txt");
     let wanted = PEERS.join("\n");
     if std::fs::read_to_string(&done).is_ok_and(|text| text == wanted) {
-        return Ok(place);
+        return Ok(place.join("bin"));
     }
-    let python = subject_python()?;
+    let python = python("3.11")?;
     must(
         Command::new(&python.path)
             .args(["-m", "venv", "--clear"])
@@ -175,7 +189,7 @@ fn environment() -> Result<PathBuf> {
         .args(PEERS),
     )?;
     std::fs::write(done, wanted)?;
-    Ok(place)
+    Ok(place.join("bin"))
 }
 
 fn must(command: &mut Command) -> Result<()> {
@@ -188,19 +202,15 @@ fn must(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The interpreter that the programs under measurement run in: one that every peer can read.
+/// The interpreter with this tag.
 ///
 /// # Errors
 /// When it is not on this machine.
-pub fn subject_python() -> Result<&'static Interpreter> {
-    const TAG: &str = "3.11";
-    match testkit::interpreters()
+pub fn python(tag: &str) -> Result<&'static Interpreter> {
+    testkit::interpreters()
         .iter()
-        .find(|interpreter| interpreter.tag == TAG)
-    {
-        Some(interpreter) => Ok(interpreter),
-        None => bail!(
-            "the benchmarks want a CPython {TAG}; `cargo xtask pythons --list` shows what is here"
-        ),
-    }
+        .find(|interpreter| interpreter.tag == tag)
+        .with_context(|| {
+            format!("no CPython {tag} here; `cargo xtask pythons` brings what can be brought")
+        })
 }
