@@ -8,8 +8,11 @@ use std::process::Command;
 fn main() {
     for file in [
         "inject/agent.rs",
+        "inject/messages.rs",
+        "inject/natives.rs",
         "inject/python.rs",
         "inject/system.rs",
+        "inject/trace.rs",
         "../wire/src/lib.rs",
     ] {
         println!("cargo:rerun-if-changed={file}");
