@@ -449,3 +449,39 @@ fn the_program_goes_on_when_the_session_is_gone() {
         }
     }
 }
+
+const RAISING: &str = "def fail(number):
+    if number == 3:
+        raise KeyError(number)
+    raise ValueError(number)
+
+for number in range(5):
+    try:
+        fail(number)
+    except (KeyError, ValueError):
+        pass
+";
+
+#[test]
+fn exceptions_are_stopped_at_where_they_are_raised() {
+    for interpreter in testkit::matrix() {
+        let scratch = Scratch::new().expect("a directory");
+        let script = scratch.write("program.py", RAISING).expect("a file");
+        let mut it = Driven::launch(interpreter, &script);
+        it.control(&Control::Go);
+        it.stopped();
+        let wanted = Control::Exceptions {
+            raised: true,
+            uncaught: false,
+            types: vec!["LookupError".into()],
+        };
+        assert_eq!(it.control(&wanted), Answer::Done, "{interpreter}");
+        it.resume(Resume::Continue);
+        let stop = it.stopped();
+        let expected = (Reason::Exception, "fail".into(), 3);
+        assert_eq!(it.at(&stop), expected, "{interpreter}");
+        assert_eq!(stop.value.as_deref(), Some("KeyError: 3"), "{interpreter}");
+        it.resume(Resume::Continue);
+        finish(&mut it, 0);
+    }
+}

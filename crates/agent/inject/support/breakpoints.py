@@ -57,15 +57,16 @@ def trace_all():
     """Up to 3.11: which threads are traced."""
     wanted = bool(by_file) or settings["parking"] or settings["pause-all"] or bool(settings["paused"])
     wanted = wanted or exceptions_at["raised"]
-    native_everything(1 if settings["parking"] or settings["pause-all"] or settings["paused"] or settings["everything"] else 0)
+    asked = settings["parking"] or settings["pause-all"] or settings["paused"] or settings["everything"]
+    # A thread that steps is told to trace less here than it has to.
+    asked = asked or exceptions_at["raised"] or any(
+        state.stepping and not state.stopped for state in list(states.values())
+    )
+    native_everything(1 if asked else 0)
     native_trace_others(2 if wanted else 0)
     own = state_of(_thread.get_ident())
     if not own.stepping:
         trace_self(2 if wanted else 0)
-    for state in list(states.values()):
-        if state.stepping and state.ident != own.ident:
-            # It was just told to trace less than it has to.
-            settings["repair"] = True
     threading = sys.modules.get("threading")
     if threading is not None:
         if wanted and getattr(threading, "_trace_hook", None) is None:
@@ -95,6 +96,7 @@ def tool():
             except ValueError:
                 continue
             MONITORING.register_callback(number, MONITORING.events.LINE, on_line)
+            MONITORING.register_callback(number, MONITORING.events.RAISE, on_raise)
             settings["tool"] = number
             return number
     return None
@@ -108,7 +110,10 @@ def monitor():
     # Every line is told of once; what has no breakpoint is then passed over at full speed. Frames of threads that run
     # need not be looked at, which without the GIL could not be done safely.
     wanted = by_file or settings["parking"] or settings["pause-all"] or settings["paused"]
-    MONITORING.set_events(number, MONITORING.events.LINE if wanted else 0)
+    events = MONITORING.events.LINE if wanted else 0
+    if exceptions_at["raised"]:
+        events |= MONITORING.events.RAISE
+    MONITORING.set_events(number, events)
     MONITORING.restart_events()
 
 

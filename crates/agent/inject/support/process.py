@@ -29,7 +29,10 @@ def remove_breakpoint(asked):
 
 
 def set_exceptions(asked):
+    if asked["uncaught"]:
+        raise ValueError("only `raised` can be stopped at; what ends the program is shown at its end anyway")
     exceptions_at.update(raised=asked["raised"], uncaught=asked["uncaught"], types=tuple(asked["types"]))
+    renew_breakpoints()
 
 
 def set_pause(asked):
@@ -117,6 +120,7 @@ def take_out():
     breakpoints.clear()
     by_file.clear()
     codes.clear()
+    exceptions_at["raised"] = False
     settings.update({"parking": False, "pause-all": False})
     settings["paused"].clear()
     if MONITORING is not None:
@@ -124,6 +128,7 @@ def take_out():
         if number is not None:
             MONITORING.set_events(number, 0)
             MONITORING.register_callback(number, MONITORING.events.LINE, None)
+            MONITORING.register_callback(number, MONITORING.events.RAISE, None)
             MONITORING.free_tool_id(number)
             settings["tool"] = None
     else:

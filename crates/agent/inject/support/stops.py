@@ -36,6 +36,9 @@ def run_event(state, frame, what, argument):
         if what == LINE and wants_pause(state.ident):
             guarded(pause, state, frame)
             return
+    if what == EXCEPTION:
+        guarded(catch, state, frame, argument[1], argument[2])
+        return
     code = frame.f_code
     if what == CALL:
         native_watch(code, 1 if look_at(code) else 0)
@@ -113,8 +116,41 @@ def outermost(state, frame):
     return frame.f_back is None or is_own(frame.f_back)
 
 
+def on_raise(code, offset, error):
+    """3.12+: an exception goes through a frame."""
+    ident = _thread.get_ident()
+    if ident in own_threads or code.co_filename in OWN_FILES or state_of(ident).depth:
+        return
+    frame = sys._getframe(1)
+    if not (state_of(ident).stepping and stops_here(state_of(ident), frame)):
+        guarded(catch, state_of(ident), frame, error, error.__traceback__)
+
+
+def catch(state, frame, error, traceback):
+    """Stops where an exception of those that are wanted is raised; not again in each frame that it goes through."""
+    if not exceptions_at["raised"] or traceback is None or traceback.tb_next is not None:
+        return
+    names = {name for kind in type(error).__mro__ for name in (kind.__name__, kind.__module__ + "." + kind.__qualname__)}
+    if exceptions_at["types"]:
+        if not names.intersection(exceptions_at["types"]):
+            return
+    elif isinstance(error, (StopIteration, StopAsyncIteration, GeneratorExit)):
+        # These are how loops end.
+        return
+    stop_at_exception(state, frame, error, traceback)
+
+
+def stop_at_exception(state, frame, error, traceback):
+    state.exception = error
+    state.convenience["_exception"] = error
+    kept = {"__exception__": (type(error), error)}
+    stop(state, frame, "exception", value=told(error), traceback=traceback, names=kept)
+
+
 def reach_exception(state, frame, argument):
     kind, error, traceback = argument
+    if MONITORING is None and not stops_here(state, frame):
+        catch(state, frame, error, traceback)
     if stops_here(state, frame):
         ends_generator = kind is StopIteration and traceback.tb_next is None
         if frame.f_code.co_flags & GENERATOR and ends_generator:
@@ -124,11 +160,7 @@ def reach_exception(state, frame, argument):
             return
     else:
         return
-    state.exception = error
-    text = told(error if isinstance(error, BaseException) else kind(error))
-    state.convenience["_exception"] = error
-    kept = {"__exception__": (kind, error)}
-    stop(state, frame, "exception", value=text, traceback=traceback, names=kept)
+    stop_at_exception(state, frame, error if isinstance(error, BaseException) else kind(error), traceback)
 
 
 def task_name(frame):
@@ -315,4 +347,4 @@ def resume(state, asked):
         trace_self(0)
     else:
         watch_frames(state.stack[-1][0])
-        trace_self(2 if by_file or settings["parking"] else 0)
+        trace_self(2 if by_file or settings["parking"] or exceptions_at["raised"] else 0)

@@ -223,8 +223,8 @@ pub const TOPICS: &[Topic] = &[
     ),
     topic(
         &["catch"],
-        "catch [raised | uncaught | off] [type ...]",
-        "Stops where an exception is raised, or where nobody will catch it; only of these types where some are given.",
+        "catch [raised | off] [type ...]",
+        "Stops where an exception is raised; only of these types where some are given.",
     ),
     topic(
         &["log"],
