@@ -448,30 +448,21 @@ fn concerned(snapshot: &Snapshot, address: u64) -> Vec<String> {
     };
     let mut lines = Vec::new();
     for process in &snapshot.processes {
-        for thread in &process.threads {
-            for hold in thread.holds.iter().filter(|hold| is_it(Some(hold.address))) {
-                let text = format!(
-                    "held by {}, taken at {}:{}",
-                    thread.name, hold.place.file, hold.place.line
-                );
-                lines.push(text);
+        let threads = process.threads.iter();
+        let threads = threads.map(|thread| (&thread.name, &thread.holds, &thread.waits_for));
+        let tasks = process.tasks.iter();
+        let tasks = tasks.map(|task| (&task.name, &task.holds, &task.waits_for));
+        for (name, holds, wait) in threads.chain(tasks) {
+            for hold in holds.iter().filter(|hold| is_it(Some(hold.address))) {
+                let place = &hold.place;
+                lines.push(format!(
+                    "held by {name}, taken at {}:{}",
+                    place.file, place.line
+                ));
             }
-            if waits(&thread.waits_for) {
-                let at = thread.waits_for.as_ref().map(waited).unwrap_or_default();
-                lines.push(format!("{} waits for it: {at}", thread.name));
-            }
-        }
-        for task in &process.tasks {
-            for hold in task.holds.iter().filter(|hold| is_it(Some(hold.address))) {
-                let text = format!(
-                    "held by {}, taken at {}:{}",
-                    task.name, hold.place.file, hold.place.line
-                );
-                lines.push(text);
-            }
-            if waits(&task.waits_for) {
-                let at = task.waits_for.as_ref().map(waited).unwrap_or_default();
-                lines.push(format!("{} waits for it: {at}", task.name));
+            if waits(wait) {
+                let at = wait.as_ref().map(waited).unwrap_or_default();
+                lines.push(format!("{name} waits for it: {at}"));
             }
         }
     }
