@@ -141,3 +141,15 @@ fn yama_scope() -> u8 {
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(0)
 }
+/// The user as whom unknot acts (geteuid(2)).
+pub fn effective_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// The user at the other end of a Unix socket (`SO_PEERCRED`, unix(7)); `None` where the kernel does not tell.
+pub fn peer_uid(stream: &std::os::unix::net::UnixStream) -> Option<u32> {
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    getsockopt(stream, PeerCredentials)
+        .ok()
+        .map(|peer| peer.uid())
+}

@@ -3,7 +3,7 @@
 use crate::directory::Directory;
 use crate::protocol::{Answer, Happened, Hello};
 use crate::{ProcessKey, SessionError};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use process::permission::{effective_uid, peer_uid};
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -77,9 +77,8 @@ pub(crate) fn listen(directory: &Directory, sender: Sender<Incoming>) -> Result<
 
 /// Whether who connects is the same user, or root, or is debugged by root.
 fn is_ours(stream: &UnixStream) -> bool {
-    let own = nix::unistd::geteuid().as_raw();
-    getsockopt(stream, PeerCredentials)
-        .is_ok_and(|peer| own == 0 || peer.uid() == own || peer.uid() == 0)
+    let own = effective_uid();
+    peer_uid(stream).is_some_and(|peer| own == 0 || peer == own || peer == 0)
 }
 
 fn read_frame(stream: &mut UnixStream) -> io::Result<(Head, Vec<u8>)> {

@@ -78,7 +78,7 @@ impl Directory {
             // Whether there is such a process is told by who enters it.
             return Ok(());
         };
-        let own = nix::unistd::geteuid().as_raw();
+        let own = process::permission::effective_uid();
         if own != 0 || status.uids[1] == own {
             return Ok(());
         }
